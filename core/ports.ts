@@ -1,0 +1,102 @@
+/**
+ * The ports: what the domain needs from the outside world. `adapters/local` and `adapters/aws` implement them; nothing in
+ * `core` knows which one it was given.
+ */
+import type { Moment } from './moment.ts';
+
+/** An immutable object store: a directory, S3, or anything S3-compatible. Names are `/`-separated, never reused. */
+export interface ObjectStore {
+  /** For messages: `directory ./backups` or `s3://bucket/prefix`. */
+  readonly description: string;
+  /**
+   * Writes a new object, durably, before it resolves. A reader sees all of it or nothing.
+   * @throws StoreError HF_OBJECT_EXISTS when the name is taken, HF_STORE_FULL, HF_STORE_DENIED, HF_STORE_UNAVAILABLE
+   */
+  put(name: string, body: Uint8Array): Promise<void>;
+  /**
+   * The same for a body whose size is not known. Memory stays flat. An error thrown by the iterable aborts the write and
+   * leaves no object.
+   */
+  putStream(name: string, body: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * The whole object, or `length` bytes from `offset`.
+   * @throws IntegrityError HF_OBJECT_MISSING when there is none, HF_OBJECT_TRUNCATED when the range passes its end
+   */
+  get(name: string, range?: { offset: number; length: number }): Promise<Buffer>;
+  /** Size in bytes, or undefined when there is no such object. */
+  head(name: string): Promise<{ size: number } | undefined>;
+  /** Names and sizes under a prefix, in name order, streamed. */
+  list(prefix: string): AsyncIterable<{ name: string; size: number }>;
+  /** Removes an object; no error when it is already gone. Only retention calls this, with its own credentials on AWS. */
+  delete(name: string): Promise<void>;
+}
+
+/** Binds a wrapped key to what it is for. Unwrapping under another context fails. Values are not secret. */
+export type KeyContext = Readonly<Record<string, string>>;
+
+/** The root of trust: KMS, or a local key file. It never gives out its root key. */
+export interface KeyService {
+  /** Names the current root key version, e.g. `local:3f2a…#1` or a KMS key ARN. Stored beside every wrapped key. */
+  readonly rootKeyId: string;
+  /** Makes 256 random bits and returns them with their wrapped form. */
+  generate(context: KeyContext): Promise<{ plaintext: Buffer; wrapped: Buffer }>;
+  wrap(plaintext: Uint8Array, context: KeyContext): Promise<Buffer>;
+  /** @throws KeyError HF_KEY_WRONG (other root or context), HF_KEY_DISABLED, HF_KEY_UNAVAILABLE */
+  unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Buffer>;
+  /** Signs a digest-sized or longer message; used for manifests, seals and certificates. */
+  sign(message: Uint8Array): Promise<Signature>;
+  /** True only for a signature that a key of this service made over exactly this message. */
+  verify(message: Uint8Array, signature: Signature): Promise<boolean>;
+}
+
+export interface Signature {
+  readonly algorithm: 'ed25519' | 'ecdsa-p256-sha256';
+  readonly keyId: string;
+  /** base64 */
+  readonly value: string;
+}
+
+/**
+ * Keys of persons, outside every store that a restore can bring back. `person` is the application's own id as text; the
+ * adapter stores only a keyed hash of it.
+ */
+export interface PersonKeyStore {
+  /**
+   * Keys for many persons of one tenant, made on first use, in one round trip where the medium allows. An erased person has
+   * no entry in the result: their values are dropped from whatever is being written.
+   */
+  obtain(tenant: string, persons: readonly string[]): Promise<Map<string, PersonKey>>;
+  /** Keys by reference, for reading. An erased or unknown reference has no entry. */
+  lookup(tenant: string, refs: readonly string[]): Promise<Map<string, PersonKey>>;
+  /** What is known of a reference: `live`, `erased` (fenced: no key can be made again), or `unknown` (never made here). */
+  state(tenant: string, ref: string): Promise<'live' | 'erased' | 'unknown'>;
+}
+
+export interface PersonKey {
+  /** Pseudonymous reference that chunks and segments carry: 32 hex digits, no personal data. */
+  readonly ref: string;
+  /** 256 random bits. */
+  readonly key: Buffer;
+}
+
+/**
+ * R8's hook: runs before a restored database is opened to anyone. The erasure ledger implements it; until a ledger is
+ * configured, an empty one does.
+ */
+export interface ErasureLedger {
+  /** Persons of a tenant that were erased, as references. */
+  erased(tenant: string): Promise<readonly string[]>;
+}
+
+export interface Clock {
+  now(): Moment;
+}
+
+/** Receives progress of long work. Units are bytes or rows, as `unit` says; `total` may be revised while it runs. */
+export interface Progress {
+  start(label: string, total: number, unit: 'bytes' | 'rows' | 'steps'): void;
+  advance(by: number): void;
+  done(): void;
+}
+
+export const silentProgress: Progress = { start() {}, advance() {}, done() {} };
