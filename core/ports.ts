@@ -47,6 +47,15 @@ export interface KeyService {
   sign(message: Uint8Array): Promise<Signature>;
   /** True only for a signature that a key of this service made over exactly this message. */
   verify(message: Uint8Array, signature: Signature): Promise<boolean>;
+  /** The public halves of its signing keys, current and former; written into each store for readers without this service. */
+  publicKeys(): Promise<readonly PublicKey[]>;
+}
+
+export interface PublicKey {
+  readonly algorithm: Signature['algorithm'];
+  readonly keyId: string;
+  /** SubjectPublicKeyInfo (DER), base64 */
+  readonly spki: string;
 }
 
 export interface Signature {

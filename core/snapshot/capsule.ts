@@ -1,0 +1,95 @@
+/**
+ * A capsule: the personal values of one person in one slab, sealed under that person's key alone. Whoever has every other
+ * key but not this one reads nothing of it, which is what makes erasure from immutable backups possible.
+ */
+import { randomFillSync } from 'node:crypto';
+import zlib from 'node:zlib';
+import { IntegrityError } from '../errors.ts';
+import { NONCE_BYTES, open, seal, secret, TAG_BYTES } from './seal.ts';
+
+const OVERHEAD = NONCE_BYTES + TAG_BYTES;
+/** Shorter capsules gain too little from compression to pay for it. */
+const COMPRESS_FROM = 256;
+// Raw deflate beats zstd on pieces this small: 15 µs against 22 µs to compress, 7 against 17 to open, at the same size.
+const DEFLATE = { level: 1, memLevel: 5, windowBits: 13, chunkSize: 4096 };
+
+export interface CapsuleSize {
+  /** Bytes of the plaintext. */
+  readonly raw: number;
+  /** Bytes of the capsule as stored, nonce and tag included. */
+  readonly stored: number;
+}
+
+/**
+ * Seals capsules of one slab. `context` is the AAD they share; each adds its person's reference. Plaintext of a capsule:
+ * the length of each part as u32, then the parts.
+ */
+export function sealCapsules(
+  context: string,
+  persons: readonly { readonly ref: string; readonly key: Buffer; readonly parts: readonly Uint8Array[] }[],
+): { pieces: Buffer[]; sizes: CapsuleSize[] } {
+  // One call to the random generator for the whole slab.
+  const nonces = randomFillSync(Buffer.allocUnsafe(NONCE_BYTES * persons.length));
+  const pieces: Buffer[] = [];
+  const sizes = persons.map(({ ref, key, parts }, i) => {
+    const plaintext = joinParts(parts);
+    const nonce = nonces.subarray(i * NONCE_BYTES, (i + 1) * NONCE_BYTES);
+    const packed = plaintext.length < COMPRESS_FROM ? plaintext : zlib.deflateRawSync(plaintext, DEFLATE);
+    const body = packed.length < plaintext.length ? packed : plaintext;
+    const [ciphertext, tag] = seal(secret(key), nonce, Buffer.from(context + ref), body);
+    pieces.push(nonce, ciphertext, tag);
+    return { raw: plaintext.length, stored: body.length + OVERHEAD };
+  });
+  return { pieces, sizes };
+}
+
+function joinParts(parts: readonly Uint8Array[]): Buffer {
+  let length = 4 * parts.length;
+  for (const part of parts) length += part.length;
+  const joined = Buffer.allocUnsafe(length);
+  let at = 4 * parts.length;
+  for (let i = 0; i < parts.length; i++) {
+    joined.writeUInt32BE(parts[i]!.length, 4 * i);
+    joined.set(parts[i]!, at);
+    at += parts[i]!.length;
+  }
+  return joined;
+}
+
+/** @throws IntegrityError HF_CAPSULE_CORRUPT when it does not open under the person's key */
+export function openCapsule(
+  context: string,
+  person: { readonly ref: string; readonly key: Buffer },
+  bytes: Buffer,
+  raw: number,
+  parts: number,
+): Buffer[] {
+  const corrupt = (why: string) =>
+    new IntegrityError('HF_CAPSULE_CORRUPT', `The capsule of person ${person.ref} ${why}.`, {
+      action: 'Restore this object from another copy.',
+      details: { ref: person.ref },
+    });
+  const nonce = bytes.subarray(0, NONCE_BYTES);
+  const body = bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES);
+  const tag = bytes.subarray(bytes.length - TAG_BYTES);
+  const sealed =
+    bytes.length >= OVERHEAD && open(secret(person.key), nonce, Buffer.from(context + person.ref), body, tag);
+  if (!sealed) throw corrupt('does not open under its key');
+  let plaintext = sealed;
+  if (sealed.length !== raw) {
+    try {
+      plaintext = zlib.inflateRawSync(sealed, { maxOutputLength: raw, chunkSize: 4096 });
+    } catch {
+      throw corrupt('holds content that is not deflate');
+    }
+  }
+  if (plaintext.length !== raw || raw < 4 * parts) throw corrupt(`holds ${plaintext.length} bytes instead of ${raw}`);
+  let at = 4 * parts;
+  const result = Array.from({ length: parts }, (_, i) => {
+    const part = plaintext.subarray(at, at + plaintext.readUInt32BE(4 * i));
+    at += plaintext.readUInt32BE(4 * i);
+    return part;
+  });
+  if (at !== raw) throw corrupt('has parts that do not fill it');
+  return result;
+}

@@ -1,0 +1,118 @@
+/**
+ * A byte stream sealed in frames: each at most 1 MiB of plaintext, compressed, then AES-256-GCM with the position and a
+ * last-frame flag in the nonce (the STREAM construction), so that a frame cannot be moved, repeated or left out, and an
+ * end that was cut off is noticed. The key is used for one stream only.
+ */
+import type { KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { IntegrityError } from '../errors.ts';
+import { NONCE_BYTES, open, seal, TAG_BYTES } from './seal.ts';
+
+export const FRAME_PLAINTEXT = 1 << 20;
+const WORD = 4;
+const LAST = 0x80000000;
+/** Below this, the thread pool's hand-over costs more than compressing on the spot. */
+const INLINE = 16 << 10;
+
+const compressInPool = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
+const decompressInPool = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+
+async function compress(piece: Uint8Array): Promise<Buffer> {
+  // Known size and few large output pieces: a quarter less CPU than the defaults.
+  const options = {
+    params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 },
+    pledgedSrcSize: piece.length,
+    chunkSize: Math.max(1024, piece.length >> 1),
+  };
+  return piece.length < INLINE ? zlib.zstdCompressSync(piece, options) : compressInPool(piece, options);
+}
+
+function nonceOf(counter: number, last: boolean): Buffer {
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  nonce.writeUInt32BE(counter, 7);
+  nonce[11] = last ? 1 : 0;
+  return nonce;
+}
+
+/** Seals `plaintext`; pieces to be written one after the other. */
+export async function sealFrames(key: KeyObject, plaintext: Uint8Array): Promise<Buffer[]> {
+  const pieces: Promise<Buffer>[] = [];
+  for (let at = 0; at === 0 || at < plaintext.length; at += FRAME_PLAINTEXT)
+    pieces.push(compress(plaintext.subarray(at, at + FRAME_PLAINTEXT)));
+  const compressed = await Promise.all(pieces);
+  return compressed.flatMap((body, counter) => {
+    const last = counter === compressed.length - 1;
+    const word = Buffer.alloc(WORD);
+    word.writeUInt32BE((body.length | (last ? LAST : 0)) >>> 0);
+    return [word, ...seal(key, nonceOf(counter, last), word, body)];
+  });
+}
+
+/** Where a frame stands, relative to the start of `bytes`. */
+export interface FrameRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A frame that does not open. `range` is relative to the bytes given to `openFrames`. */
+export class FrameError extends IntegrityError {
+  readonly range: FrameRange;
+
+  constructor(message: string, range: FrameRange) {
+    super('HF_FRAME_CORRUPT', message, { action: 'Restore this object from another copy.', details: { ...range } });
+    this.range = range;
+  }
+}
+
+/**
+ * Opens the frames that begin at `start`. `end` is where they stop: the offset after the last frame.
+ * @throws FrameError for the first frame that is not as it was sealed
+ */
+export async function openFrames(
+  key: KeyObject,
+  bytes: Buffer,
+  start: number,
+): Promise<{ plaintext: Buffer; end: number }> {
+  const pieces: Promise<Buffer>[] = [];
+  let at = start;
+  for (let counter = 0, last = false; !last; counter++) {
+    const rest = { offset: at, length: bytes.length - at };
+    if (rest.length < WORD + TAG_BYTES) {
+      await Promise.allSettled(pieces);
+      throw new FrameError(`The slab ends where frame ${counter} should begin.`, rest);
+    }
+    const word = bytes.subarray(at, at + WORD);
+    const length = word.readUInt32BE() & ~LAST;
+    last = (word[0]! & 0x80) !== 0;
+    const end = at + WORD + length + TAG_BYTES;
+    const range = { offset: at, length: Math.min(end, bytes.length) - at };
+    const body =
+      end <= bytes.length
+        ? open(
+            key,
+            nonceOf(counter, last),
+            word,
+            bytes.subarray(at + WORD, end - TAG_BYTES),
+            bytes.subarray(end - TAG_BYTES, end),
+          )
+        : undefined;
+    if (!body) {
+      await Promise.allSettled(pieces);
+      throw new FrameError(`Frame ${counter} is not what was sealed here.`, range);
+    }
+    pieces.push(decompress(body, counter, range));
+    at = end;
+  }
+  const opened = await Promise.all(pieces);
+  return { plaintext: opened.length === 1 ? opened[0]! : Buffer.concat(opened), end: at };
+}
+
+async function decompress(body: Buffer, counter: number, range: FrameRange): Promise<Buffer> {
+  const options = { maxOutputLength: FRAME_PLAINTEXT, chunkSize: 256 << 10 };
+  try {
+    return body.length < INLINE ? zlib.zstdDecompressSync(body, options) : await decompressInPool(body, options);
+  } catch {
+    throw new FrameError(`Frame ${counter} was sealed with content that is not zstd.`, range);
+  }
+}

@@ -1,0 +1,97 @@
+/** Manifests: the commit point of a backup, and the first thing that a reader trusts, once its signature holds. */
+import { IntegrityError } from '../errors.ts';
+import type { KeyService, ObjectStore } from '../ports.ts';
+import { canonicalJson } from './canonical.ts';
+import { manifestShape } from './manifestShape.ts';
+import { checkVersion, manifestFolder, manifestName, openStore, parseJson } from './store.ts';
+import { FORMAT, FORMAT_VERSION, type Manifest } from './types.ts';
+
+type StoreAndKeys = { readonly store: ObjectStore; readonly keys: KeyService };
+
+/** What a listing tells without reading the manifest. */
+export interface ManifestRef {
+  readonly id: string;
+  /** Name of the manifest object. */
+  readonly name: string;
+  readonly size: number;
+}
+
+/** The bytes that the signature is over: canonical JSON of everything but the signature. */
+export function signedBytes(manifest: Omit<Manifest, 'signature'>): Buffer {
+  const { signature: _, ...rest } = manifest as Manifest;
+  return Buffer.from(canonicalJson(rest));
+}
+
+/** Signs and writes: after this the backup exists. All its objects must be durable already. */
+export async function writeManifest(ctx: StoreAndKeys, unsigned: Omit<Manifest, 'signature'>): Promise<Manifest> {
+  const manifest: Manifest = { ...unsigned, signature: await ctx.keys.sign(signedBytes(unsigned)) };
+  manifestShape(manifest, manifestName(manifest.tenant, manifest.id));
+  await ctx.store.put(manifestName(manifest.tenant, manifest.id), Buffer.from(`${canonicalJson(manifest)}\n`));
+  return manifest;
+}
+
+/**
+ * Manifests by id, so in order of time, without reading them. `tenant` undefined: all; null: whole-database backups; a
+ * name: backups of that tenant alone.
+ */
+export async function listManifests(
+  store: ObjectStore,
+  options: { tenant?: string | null } = {},
+): Promise<ManifestRef[]> {
+  const refs: ManifestRef[] = [];
+  for await (const { name, size } of store.list(manifestFolder(options.tenant))) {
+    if (name.endsWith('.json')) refs.push({ id: name.slice(name.lastIndexOf('/') + 1, -5), name, size });
+  }
+  return refs.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/**
+ * Reads and checks one manifest: format, version, shape, signature, store, name. `which` is a ref or a backup id.
+ * @throws IntegrityError HF_OBJECT_MISSING, HF_OBJECT_MALFORMED, HF_FORMAT_UNKNOWN_VERSION, HF_MANIFEST_SIGNATURE,
+ * HF_FOREIGN_OBJECT
+ */
+export async function readManifest(
+  ctx: StoreAndKeys,
+  which: ManifestRef | string,
+  options: { storeId?: string } = {},
+): Promise<Manifest> {
+  const { name } = typeof which === 'string' ? await findManifest(ctx.store, which) : which;
+  const storeId = options.storeId ?? (await openStore(ctx)).id;
+  return checkManifest(ctx.keys, await ctx.store.get(name), name, storeId);
+}
+
+export async function checkManifest(keys: KeyService, bytes: Buffer, name: string, store: string): Promise<Manifest> {
+  const parsed = parseJson(bytes, name) as Partial<Manifest> | null;
+  if (parsed?.format !== FORMAT || typeof parsed.version !== 'number') {
+    throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not a Holdfast manifest.`, {
+      action: 'Bring this file back from another copy of the store.',
+      details: { object: name, expected: FORMAT, got: parsed?.format },
+    });
+  }
+  checkVersion(parsed.version, FORMAT_VERSION, name);
+  const manifest = manifestShape(parsed, name);
+  if (!(await keys.verify(signedBytes(manifest), manifest.signature))) {
+    throw new IntegrityError('HF_MANIFEST_SIGNATURE', `The signature of ${name} does not hold.`, {
+      action:
+        'It was changed after it was written, or signed by a key that this key file does not have: bring it back from ' +
+        'another copy, or use the key file that the backup was made with.',
+      details: { object: name, signedBy: manifest.signature.keyId },
+    });
+  }
+  if (manifest.store !== store || manifestName(manifest.tenant, manifest.id) !== name) {
+    throw new IntegrityError('HF_FOREIGN_OBJECT', `${name} holds the manifest of ${manifest.id} in another place.`, {
+      action: 'Remove this file, and bring back the right one from another copy of the store.',
+      details: { object: name, expected: { store }, got: { store: manifest.store, id: manifest.id } },
+    });
+  }
+  return Object.freeze(manifest);
+}
+
+async function findManifest(store: ObjectStore, id: string): Promise<ManifestRef> {
+  const found = (await listManifests(store)).find((ref) => ref.id === id);
+  if (found) return found;
+  throw new IntegrityError('HF_OBJECT_MISSING', `There is no manifest of backup ${id} in ${store.description}.`, {
+    action: 'List the backups of this store ("holdfast list"), and check the id.',
+    details: { backup: id },
+  });
+}
