@@ -48,18 +48,22 @@ export function joinRows(section: SplitSection, parts: (person: number) => Buffe
     let partAt = person?.at ?? 0;
     rows += runs[i + 1]!;
     for (let row = runs[i + 1]!; row > 0; row--) {
-      let byte = 0;
-      while (from < open.length && (byte = open[from++]!) !== NEWLINE) out[at++] = byte;
-      if (byte !== NEWLINE) throw malformed(section, 'its open part has too few rows');
+      for (; open[from] !== NEWLINE; from++) {
+        if (from >= open.length) throw malformed(section, 'its open part has too few rows');
+        out[at++] = open[from]!;
+      }
+      from++;
       if (!person) {
         out[at++] = NEWLINE;
       } else if (!part) {
         at += nulls.copy(out, at);
       } else {
         if (columns > 0) out[at++] = TAB;
-        byte = 0;
-        while (partAt < part.length && (byte = part[partAt++]!) !== NEWLINE) out[at++] = byte;
-        if (byte !== NEWLINE) throw malformed(section, 'a capsule has too few rows');
+        for (; part[partAt] !== NEWLINE; partAt++) {
+          if (partAt >= part.length) throw malformed(section, 'a capsule has too few rows');
+          out[at++] = part[partAt]!;
+        }
+        partAt++;
         out[at++] = NEWLINE;
       }
     }

@@ -101,7 +101,8 @@ export async function openSlab(
   });
   let from = 0;
   const sections = directory.sections.map((section, s): OpenSection => {
-    const open = body.subarray(from, (from += section.bytes));
+    const open = body.subarray(from, from + section.bytes);
+    from += section.bytes;
     const { table, columns, sealed, rows, runs } = section;
     const split = { table, columns: columns.length, sealed: sealed.length, rows, runs, open };
     const data = joinRows(split, (person) => parts[person]?.[s]);

@@ -1,0 +1,58 @@
+/** Files that are whole and on the disk, or not there at all. */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Names of unfinished files; a killed run leaves them, and nobody reads them. */
+export const TEMPORARY = '.tmp-';
+
+/**
+ * Writes a new file through a temporary one in the same folder: data flushed, then linked to its name, which fails with
+ * EEXIST when the name is taken, then the folder flushed.
+ */
+export async function writeNewFile(
+  path: string,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const folder = dirname(path);
+  await makeFolder(folder);
+  const temporary = join(folder, `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    try {
+      for await (const piece of body) await writeAll(file, piece);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, path);
+  } finally {
+    await unlink(temporary);
+  }
+  await syncFolder(folder);
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+}
+
+/** Makes a folder (0700) with its parents, each durable before something is put into it. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (!first) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder; its file systems flush names themselves.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+export const isTemporary = (path: string): boolean => basename(path).startsWith(TEMPORARY);

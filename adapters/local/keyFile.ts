@@ -1,0 +1,165 @@
+/**
+ * The root of trust as a file: root keys by version (the newest wraps, older ones still unwrap) and Ed25519 signing keys
+ * (the newest signs, all verify). Whoever loses this file loses every backup; whoever copies it can read them.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { HoldfastError, KeyError } from '../../core/errors.ts';
+import type { KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
+import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
+import { writeNewFile } from './durableFile.ts';
+
+const FORMAT = 'holdfast-key-file';
+const VERSION = 1;
+
+interface Content {
+  readonly format: typeof FORMAT;
+  readonly version: number;
+  readonly id: string;
+  /** Oldest first. `key` is base64 of 32 bytes. */
+  readonly roots: readonly { readonly version: number; readonly key: string; readonly createdAt: string }[];
+  /** Oldest first. `privateKey` is base64 of PKCS #8. */
+  readonly signing: readonly { readonly id: string; readonly privateKey: string; readonly createdAt: string }[];
+}
+
+export class KeyFile implements KeyService {
+  readonly rootKeyId: string;
+  readonly #path: string;
+  readonly #current: number;
+  readonly #roots: ReadonlyMap<number, Buffer>;
+  readonly #signing: ReadonlyMap<string, KeyObject>;
+
+  private constructor(file: Content, path: string) {
+    this.#path = path;
+    this.#roots = new Map(file.roots.map(({ version, key }) => [version, Buffer.from(key, 'base64')]));
+    this.#current = Math.max(...this.#roots.keys());
+    this.rootKeyId = `local:${file.id}#${this.#current}`;
+    this.#signing = new Map(
+      file.signing.map(({ id, privateKey }) => {
+        const der = Buffer.from(privateKey, 'base64');
+        return [`local:${file.id}#${id}`, createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })];
+      }),
+    );
+  }
+
+  /**
+   * Makes a key file that only its owner can read.
+   * @throws KeyError HF_KEY_FILE_EXISTS: one that is there is never replaced
+   */
+  static async create(path: string): Promise<KeyFile> {
+    const createdAt = new Date().toISOString();
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const file: Content = {
+      format: FORMAT,
+      version: VERSION,
+      id: randomBytes(8).toString('hex'),
+      roots: [{ version: 1, key: randomBytes(32).toString('base64'), createdAt }],
+      signing: [
+        { id: 'sign-1', privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'), createdAt },
+      ],
+    };
+    try {
+      await writeNewFile(path, [Buffer.from(`${JSON.stringify(file, null, 2)}\n`)]);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+      throw new KeyError('HF_KEY_FILE_EXISTS', `${path} is there already.`, {
+        cause,
+        action: 'Keep it: backups made with it can be read with no other key. To start afresh, choose another path.',
+      });
+    }
+    return KeyFile.open(path);
+  }
+
+  /** @throws KeyError HF_KEY_FILE_MISSING, HF_KEY_FILE_MODE, HF_KEY_FILE_MALFORMED */
+  static async open(path: string): Promise<KeyFile> {
+    let text: string;
+    try {
+      const { mode } = await stat(path);
+      if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+        const got = (mode & 0o777).toString(8).padStart(4, '0');
+        throw new KeyError('HF_KEY_FILE_MODE', `The key file ${path} can be read by others (mode ${got}).`, {
+          action: `Run "chmod 600 ${path}". If others had access to this machine, make a new key file and new backups.`,
+          details: { expected: '0600', got },
+        });
+      }
+      text = await readFile(path, 'utf8');
+    } catch (cause) {
+      if (cause instanceof HoldfastError) throw cause;
+      throw new KeyError('HF_KEY_FILE_MISSING', `The key file ${path} cannot be read: ${(cause as Error).message}.`, {
+        cause,
+        action: 'Check the path and its owner, or bring the key file back from where you keep its copy.',
+      });
+    }
+    return new KeyFile(parse(text, path), path);
+  }
+
+  async generate(context: KeyContext): Promise<{ plaintext: Buffer; wrapped: Buffer }> {
+    const plaintext = randomBytes(32);
+    return { plaintext, wrapped: await this.wrap(plaintext, context) };
+  }
+
+  /** Root key version as u32, then `nonce || ciphertext || tag`. */
+  async wrap(plaintext: Uint8Array, context: KeyContext): Promise<Buffer> {
+    const version = Buffer.alloc(4);
+    version.writeUInt32BE(this.#current);
+    return Buffer.concat([version, wrapKey(this.#roots.get(this.#current)!, plaintext, context)]);
+  }
+
+  async unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Buffer> {
+    const bytes = Buffer.from(wrapped);
+    const root = bytes.length > 4 ? this.#roots.get(bytes.readUInt32BE(0)) : undefined;
+    const plaintext = root && unwrapKey(root, bytes.subarray(4), context);
+    if (plaintext) return plaintext;
+    throw new KeyError('HF_KEY_WRONG', `The key file ${this.#path} is not the one that this was made with.`, {
+      action: 'Use the key file that the store was made with. If it is that one, the wrapped key has been damaged.',
+      details: { rootKeyId: this.rootKeyId, context },
+    });
+  }
+
+  async sign(message: Uint8Array): Promise<Signature> {
+    const [keyId, key] = [...this.#signing].at(-1)!;
+    return { algorithm: 'ed25519', keyId, value: sign(null, message, key).toString('base64') };
+  }
+
+  async verify(message: Uint8Array, signature: Signature): Promise<boolean> {
+    const key = this.#signing.get(signature.keyId);
+    if (!key || signature.algorithm !== 'ed25519') return false;
+    return verify(null, message, createPublicKey(key), Buffer.from(signature.value, 'base64'));
+  }
+
+  async publicKeys(): Promise<readonly PublicKey[]> {
+    return [...this.#signing].map(([keyId, key]) => {
+      const spki = createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64');
+      return { algorithm: 'ed25519', keyId, spki };
+    });
+  }
+}
+
+function parse(text: string, path: string): Content {
+  const malformed = (why: string) =>
+    new KeyError('HF_KEY_FILE_MALFORMED', `${path} is not a Holdfast key file: ${why}.`, {
+      action: 'Bring the key file back from where you keep its copy.',
+    });
+  let file: Partial<Content>;
+  try {
+    file = JSON.parse(text) as Partial<Content>;
+  } catch {
+    throw malformed('it is not JSON'); // without the parser's message, which would quote the secret
+  }
+  if (file.format !== FORMAT || file.version !== VERSION) throw malformed(`it should be ${FORMAT} version ${VERSION}`);
+  const sound =
+    typeof file.id === 'string' &&
+    file.roots?.length &&
+    file.roots.every(({ key }) => Buffer.from(key, 'base64').length === 32) &&
+    file.signing?.length;
+  if (!sound) throw malformed('its keys are incomplete');
+  return file as Content;
+}
