@@ -1,0 +1,166 @@
+/**
+ * Staging: what should be, in temporary tables shaped like the real ones, one per table that a restore touches. Values go in
+ * through COPY, that is through each type's own input function, so they are exactly what they were.
+ */
+import { IntegrityError, RestoreError } from '../errors.ts';
+import type { Text } from '../history/types.ts';
+import { type Client, ident } from '../sql.ts';
+import { copyField, copyIn } from './copy.ts';
+import type { Net } from './fold.ts';
+import { keyMatch, type TargetTable } from './target.ts';
+
+/** Bytes gathered for one table before they are sent. */
+const BATCH = 1 << 20;
+
+export interface StagedTable {
+  readonly target: TargetTable;
+  /** SQL name of the staging table. */
+  readonly sql: string;
+}
+
+/** Turns the record text of a change into the values of the table's key columns. */
+export type KeyOf = (target: TargetTable, record: string) => readonly Text[];
+
+/**
+ * Service columns of a staging table: `_hf_record`; `_hf_kind` F full row, P partly known, A absent; `_hf_set` attribute
+ * numbers that a P row knows; `_hf_do` what is to be done (I, U, D, R replace, - nothing); `_hf_changed` columns that differ;
+ * `_hf_late` a delete that must wait for the rows that still point at it.
+ */
+const SERVICE =
+  '_hf_record text collate "C", _hf_kind "char" not null, _hf_set int2[], _hf_do "char", _hf_changed int2[], _hf_late boolean not null default false';
+
+export class Stage {
+  readonly #client: Client;
+  readonly #targets: ReadonlyMap<number, TargetTable>;
+  readonly #keyOf: KeyOf;
+  readonly #staged = new Map<number, StagedTable>();
+
+  constructor(client: Client, targets: readonly TargetTable[], keyOf: KeyOf) {
+    this.#client = client;
+    this.#targets = new Map(targets.map((t) => [t.bound.id, t]));
+    this.#keyOf = keyOf;
+  }
+
+  get tables(): readonly StagedTable[] {
+    return [...this.#staged.values()];
+  }
+
+  /** The staging table for a table id, made on first use; it lives until the transaction ends. */
+  async table(id: number): Promise<StagedTable> {
+    const known = this.#staged.get(id);
+    if (known) return known;
+    const target = this.#targets.get(id);
+    if (!target) throw notRestorable(id);
+    if (target.bound.key.length === 0) throw keyless(target);
+    const sql = `pg_temp.${ident(`_hf_stage_${id}`)}`;
+    const columns = target.columns.map((c) => `${ident(c.name)} ${c.stageType}`);
+    await this.#client.query(`create temporary table ${sql} (${[SERVICE, ...columns].join(', ')}) on commit drop`);
+    const staged = { target, sql };
+    this.#staged.set(id, staged);
+    return staged;
+  }
+
+  /** Stages a stream of nets, best grouped by table. Memory is bounded by one batch per table in flight. */
+  async load(nets: AsyncIterable<Net>): Promise<number> {
+    let count = 0;
+    let current: { staged: StagedTable; lines: string[]; size: number } | undefined;
+    for await (const net of nets) {
+      if (current && (current.staged.target.bound.id !== net.table || current.size > BATCH)) {
+        await this.#send(current.staged, current.lines);
+        current = undefined;
+      }
+      current ??= { staged: await this.table(net.table), lines: [], size: 0 };
+      const line = netLine(current.staged.target, net, this.#keyOf);
+      current.lines.push(line);
+      current.size += line.length;
+      count += 1;
+    }
+    if (current) await this.#send(current.staged, current.lines);
+    return count;
+  }
+
+  async #send(staged: StagedTable, lines: readonly string[]): Promise<void> {
+    const columns = ['_hf_record', '_hf_kind', '_hf_set', ...staged.target.columns.map((c) => c.name)];
+    await copyIn(this.#client, `copy ${staged.sql} (${columns.map(ident).join(', ')}) from stdin`, [lines.join('')]);
+  }
+
+  /** Fills the gaps of partly known rows from the live ones, and gives the planner statistics. */
+  async complete(): Promise<void> {
+    for (const staged of this.tables) {
+      const { target, sql } = staged;
+      const filled = target.columns
+        .filter((c) => !target.bound.key.includes(c.name))
+        .map(
+          (c) =>
+            `${ident(c.name)} = case when ${c.attnum} = any(s._hf_set) then s.${ident(c.name)} else t.${ident(c.name)} end`,
+        );
+      await this.#client.query(
+        `update ${sql} s set ${["_hf_kind = 'F'", ...filled].join(', ')}
+           from ${target.sql} t where s._hf_kind = 'P' and ${keyMatch(target, 't', 's')}`,
+      );
+      const lost = await this.#client.query(`select _hf_record as record from ${sql} where _hf_kind = 'P' limit 5`);
+      if (lost.rows.length > 0)
+        throw hole(
+          target,
+          lost.rows.map((r) => r.record as string),
+        );
+      await this.#client.query(`analyze ${sql}`);
+    }
+  }
+}
+
+function netLine(target: TargetTable, net: Net, keyOf: KeyOf): string {
+  const { state } = net;
+  const known = state.kind === 'full' ? state.row : state.kind === 'partial' ? state.set : {};
+  const key = state.kind === 'full' ? undefined : keyOf(target, net.record);
+  const set: number[] = [];
+  const fields = target.columns.map((column) => {
+    const at = key ? target.bound.key.indexOf(column.name) : -1;
+    if (at >= 0) return copyField(key![at]!);
+    const value = known[column.name];
+    if (value === undefined) {
+      if (state.kind === 'full') throw incomplete(target, net.record, column.name);
+      return '\\N';
+    }
+    set.push(column.attnum);
+    return copyField(value);
+  });
+  const kind = state.kind === 'full' ? 'F' : state.kind === 'partial' ? 'P' : 'A';
+  return `${[copyField(net.record), kind, kind === 'P' ? `{${set.join(',')}}` : '\\N', ...fields].join('\t')}\n`;
+}
+
+const notRestorable = (id: number) =>
+  new RestoreError(
+    'HF_TABLE_GONE',
+    `The trail holds changes of table ${id}, which is no longer protected or is gone.`,
+    {
+      action: 'Restore into an empty database instead, or leave that table out of the restore.',
+      details: { table: id },
+    },
+  );
+
+const keyless = (target: TargetTable) =>
+  new RestoreError('HF_NO_KEY', `Table ${target.bound.name} has no key, so its rows cannot be told apart.`, {
+    action: 'Give it a primary key and take a new full backup, or leave the table out of this restore.',
+    details: { table: target.bound.name },
+  });
+
+const hole = (target: TargetTable, records: readonly string[]) =>
+  new IntegrityError(
+    'HF_HISTORY_BROKEN',
+    `Rows of ${target.bound.name} that history says exist are not there: ${records.join(', ')}.`,
+    {
+      action: 'Run "holdfast doctor": changes were made past the triggers. Restore from a backup instead.',
+      details: { table: target.bound.name, records },
+    },
+  );
+
+const incomplete = (target: TargetTable, record: string, column: string) =>
+  new RestoreError(
+    'HF_SCHEMA_CHANGED',
+    `Column ${column} of ${target.bound.name} did not exist when record ${record} was kept.`,
+    {
+      action: 'Restore to a moment after the column was added, or into an empty database.',
+      details: { table: target.bound.name, record, column },
+    },
+  );

@@ -1,0 +1,50 @@
+/**
+ * User triggers on rows that a restore writes. One that stamps `updated_at` would alter the very values that are being put
+ * back, so by default they rest while the restore runs: by ALTER TABLE inside the same transaction, undone before it commits.
+ * Constraint triggers, PostgreSQL's own, and Holdfast's are never touched.
+ */
+import { type Client, ident, qualified } from '../sql.ts';
+import type { StagedTable } from './stage.ts';
+
+export interface SuspendedTrigger {
+  readonly table: string;
+  readonly trigger: string;
+}
+
+interface Found extends SuspendedTrigger {
+  /** `O` origin, `A` always, `R` replica: put back as it was. */
+  readonly enabled: string;
+  readonly sql: string;
+}
+
+const RESTORE: Readonly<Record<string, string>> = { O: 'enable', A: 'enable always', R: 'enable replica' };
+
+/** Row and statement triggers that would fire on these tables, partitions included. */
+export async function findTriggers(client: Client, tables: readonly StagedTable[]): Promise<Found[]> {
+  const { rows } = await client.query(
+    `with recursive tree as (
+       select unnest($1::oid[]) as oid
+       union select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid)
+     select n.nspname as schema, c.relname, t.tgname as trigger, t.tgenabled as enabled
+       from tree join pg_trigger t on t.tgrelid = tree.oid
+       join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+       join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
+      where not t.tgisinternal and t.tgconstraint = 0 and t.tgenabled <> 'D' and pn.nspname <> 'holdfast'
+      order by 1, 2, 3`,
+    [tables.map((t) => t.target.bound.oid)],
+  );
+  return rows.map((r) => ({
+    table: `${r.schema}.${r.relname}`,
+    trigger: r.trigger as string,
+    enabled: r.enabled as string,
+    sql: qualified(r.schema as string, r.relname as string),
+  }));
+}
+
+/** Suspends them for this transaction and returns what puts them back. Takes SHARE ROW EXCLUSIVE on each table. */
+export async function suspend(client: Client, found: readonly Found[]): Promise<() => Promise<void>> {
+  for (const t of found) await client.query(`alter table ${t.sql} disable trigger ${ident(t.trigger)}`);
+  return async () => {
+    for (const t of found) await client.query(`alter table ${t.sql} ${RESTORE[t.enabled]} trigger ${ident(t.trigger)}`);
+  };
+}
