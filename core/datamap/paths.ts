@@ -1,0 +1,155 @@
+/** Finds how each table reaches its tenant or its person: a column of its own, else the best path of foreign keys. */
+import { type Anchor, conventionalColumn, type Note } from './anchors.ts';
+import type { Catalog, CatalogForeignKey, CatalogTable } from './catalog.ts';
+import { formatReach } from './notation.ts';
+import type { Reach, TableName } from './types.ts';
+import { words } from './words.ts';
+
+export interface Found {
+  readonly reach: Reach;
+  /** Rows are the person's own, and so are rows that hang on them. Always true for tenants. */
+  readonly owns: boolean;
+  /** The hops that may be NULL weigh ten: a longer path that is always there beats a shorter one that may not be. */
+  readonly cost: number;
+}
+
+/** How far a foreign key to the persons makes the row theirs. */
+export type Grade = 'owns' | 'names' | 'acts';
+
+const ACTING = new Set(
+  'by approver reviewer inviter editor moderator assignee manager supervisor admin administrator operator agent handler'.split(
+    ' ',
+  ),
+);
+const OWNING = new Set(
+  'user author sender customer patient member person employee student subscriber participant client guest resident profile contact'.split(
+    ' ',
+  ),
+);
+
+/** From the name of the column and what happens to the row when the person is deleted. */
+export function grade(columns: readonly string[], onDelete: CatalogForeignKey['onDelete'] | undefined): Grade {
+  const named = columns.flatMap(words);
+  if (named.some((word) => ACTING.has(word))) return 'acts';
+  if (onDelete === 'cascade') return 'owns';
+  if (onDelete === 'set null' || onDelete === 'set default') return 'names';
+  return named.some((word) => OWNING.has(word)) ? 'owns' : 'names';
+}
+
+interface Search {
+  readonly what: 'tenant' | 'person';
+  readonly anchor: Anchor;
+  /** Tables that no path may pass through. */
+  readonly closed: ReadonlySet<TableName>;
+  readonly notes: Note[];
+}
+
+/** The reach of every table that has one. Cycles and self references end where a table is settled. */
+export function findPaths(catalog: Catalog, search: Search): Map<TableName, Found> {
+  const { anchor, closed } = search;
+  const found = new Map<TableName, Found>([
+    [anchor.table.name, { reach: { kind: 'column', column: anchor.key }, owns: true, cost: 0 }],
+  ]);
+  const open = catalog.tables.filter((t) => t !== anchor.table && !closed.has(t.name));
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const table of open) {
+      const direct = found.has(table.name) ? undefined : directColumn(table, found, search);
+      if (direct) {
+        found.set(table.name, direct);
+        grew = true;
+      }
+    }
+  }
+  for (const table of open) {
+    if (found.has(table.name)) continue;
+    const column = conventionalColumn(table, anchor.table, anchor.key);
+    if (column === undefined) continue;
+    found.set(table.name, { reach: { kind: 'column', column }, owns: true, cost: 0 });
+    search.notes.push({
+      table: table.name,
+      message: `${search.what} is taken from ${column} by its name; there is no foreign key to ${anchor.table.name}`,
+    });
+  }
+  settlePaths(open, found, search);
+  return found;
+}
+
+/** A column that a foreign key ties to a column in which the parent has the value itself. */
+function directColumn(table: CatalogTable, found: ReadonlyMap<TableName, Found>, search: Search): Found | undefined {
+  const options = table.foreignKeys.flatMap((key) => {
+    const parent = key.parent === table.name ? undefined : found.get(key.parent);
+    if (parent?.reach.kind !== 'column' || !parent.owns) return [];
+    const column = key.columns[key.parentColumns.indexOf(parent.reach.column)];
+    if (column === undefined) return [];
+    const how = search.what === 'tenant' ? 'owns' : grade([column], key.onDelete);
+    return [{ column, how: how as Grade, required: required(table, [column]), key }];
+  });
+  const owning = options.filter((o) => o.how !== 'acts');
+  if (search.what === 'person' && options.length > 0 && owning.length === 0) {
+    const list = [...new Set(options.map((o) => o.column))].join(', ');
+    noteOnce(search.notes, table.name, `${list} names who acted; its rows are not taken to be that person's`);
+    return undefined;
+  }
+  const conventional = conventionalColumn(table, search.anchor.table, search.anchor.key);
+  const rank = (o: (typeof options)[number]) =>
+    (o.column === conventional ? 8 : 0) + (o.how === 'owns' ? 4 : 0) + (o.required ? 2 : 0);
+  const best = owning.sort((a, b) => rank(b) - rank(a))[0];
+  if (!best) return undefined;
+  const rivals = new Set(owning.map((o) => o.column).filter((column) => column !== best.column));
+  if (rivals.size > 0) {
+    search.notes.push({
+      table: table.name,
+      message: `${search.what} is taken from ${best.column}; ${[...rivals].join(', ')} could be meant too`,
+    });
+  }
+  return { reach: { kind: 'column', column: best.column }, owns: best.how === 'owns', cost: 0 };
+}
+
+/** Dijkstra's algorithm outward from the tables that are settled. */
+function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>, search: Search): void {
+  for (;;) {
+    const steps = open
+      .filter((table) => !found.has(table.name))
+      .flatMap((table) =>
+        table.foreignKeys.flatMap((key) => {
+          const parent = found.get(key.parent);
+          if (!parent?.owns) return [];
+          if (search.what === 'person' && grade(key.columns, key.onDelete) === 'acts') return [];
+          return [{ table, key, cost: parent.cost + (required(table, key.columns) ? 1 : 10) }];
+        }),
+      )
+      .sort((a, b) => a.cost - b.cost);
+    const best = steps[0];
+    if (!best) return;
+    const reach: Reach = {
+      kind: 'via',
+      columns: best.key.columns,
+      parent: best.key.parent,
+      parentColumns: best.key.parentColumns,
+    };
+    const rivals = steps.filter((s) => s.table === best.table && s !== best && s.cost === best.cost);
+    if (rivals.length > 0) {
+      const list = rivals.map((s) => `via ${s.key.columns.join(', ')}`).join(' or ');
+      search.notes.push({
+        table: best.table.name,
+        message: `${search.what} is reached ${formatReach(reach)}; ${list} is as short`,
+      });
+    }
+    const optional = !required(best.table, best.key.columns);
+    if (search.what === 'tenant' && optional) {
+      search.notes.push({
+        table: best.table.name,
+        message: `tenant is reached through ${best.key.columns.join(', ')}, which may be NULL; such rows belong to no tenant`,
+      });
+    }
+    found.set(best.table.name, { reach, owns: search.what === 'tenant' || !optional, cost: best.cost });
+  }
+}
+
+const required = (table: CatalogTable, columns: readonly string[]): boolean =>
+  columns.every((name) => table.columns.find((c) => c.name === name)?.notNull);
+
+function noteOnce(notes: Note[], table: TableName, message: string): void {
+  if (!notes.some((n) => n.table === table && n.message === message)) notes.push({ table, message });
+}
