@@ -47,31 +47,44 @@ export function joinRows(section: SplitSection, parts: (person: number) => Buffe
     const part = person?.part;
     let partAt = person?.at ?? 0;
     rows += runs[i + 1]!;
-    for (let row = runs[i + 1]!; row > 0; row--) {
-      for (; open[from] !== NEWLINE; from++) {
-        if (from >= open.length) throw malformed(section, 'its open part has too few rows');
-        out[at++] = open[from]!;
-      }
-      from++;
-      if (!person) {
-        out[at++] = NEWLINE;
-      } else if (!part) {
-        at += nulls.copy(out, at);
-      } else {
-        if (columns > 0) out[at++] = TAB;
-        for (; part[partAt] !== NEWLINE; partAt++) {
-          if (partAt >= part.length) throw malformed(section, 'a capsule has too few rows');
-          out[at++] = part[partAt]!;
-        }
-        partAt++;
-        out[at++] = NEWLINE;
-      }
+    if (!person) {
+      const end = skipRows(open, from, runs[i + 1]!);
+      if (end < 0) throw malformed(section, 'its open part has too few rows');
+      at += open.copy(out, at, from, end);
+      from = end;
+      continue;
     }
-    if (person) person.at = partAt;
+    for (let row = runs[i + 1]!; row > 0; row--) {
+      for (let byte = open[from++]; byte !== NEWLINE; byte = open[from++]) {
+        if (byte === undefined) throw malformed(section, 'its open part has too few rows');
+        out[at++] = byte;
+      }
+      if (!part) {
+        at += nulls.copy(out, at);
+        continue;
+      }
+      if (columns > 0) out[at++] = TAB;
+      for (let byte = part[partAt++]; byte !== NEWLINE; byte = part[partAt++]) {
+        if (byte === undefined) throw malformed(section, 'a capsule has too few rows');
+        out[at++] = byte;
+      }
+      out[at++] = NEWLINE;
+    }
+    person.at = partAt;
   }
   const left = [...persons.values()].some(({ part, at: read }) => part && read !== part.length);
   if (from !== open.length || left || rows !== section.rows) throw malformed(section, 'it has rows left over');
   return out.subarray(0, at);
+}
+
+/** The offset after `count` rows, or -1 when there are fewer. */
+function skipRows(text: Buffer, from: number, count: number): number {
+  let at = from;
+  for (let row = 0; row < count; row++) {
+    at = text.indexOf(NEWLINE, at) + 1;
+    if (at === 0) return -1;
+  }
+  return at;
 }
 
 export function countRows(text: Uint8Array): number {

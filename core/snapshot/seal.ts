@@ -4,8 +4,20 @@ import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyOb
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 
-/** A cipher made from a KeyObject costs a third of one made from a Buffer (7 µs against 21 µs here). */
-export const secret = (key: Uint8Array): KeyObject => createSecretKey(key);
+const secrets = new WeakMap<Uint8Array, KeyObject>();
+
+/**
+ * A cipher made from a KeyObject costs a third of one made from a Buffer (7 µs against 21 µs here). Kept for as long as the
+ * bytes are, because a person's key seals one capsule in many slabs. The bytes must not be changed.
+ */
+export function secret(key: Uint8Array): KeyObject {
+  let known = secrets.get(key);
+  if (!known) {
+    known = createSecretKey(key);
+    secrets.set(key, known);
+  }
+  return known;
+}
 
 /** Ciphertext and tag, in pieces that the caller joins. */
 export function seal(key: KeyObject, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): [Buffer, Buffer] {
