@@ -32,6 +32,9 @@ const PERSON_NAMES: Readonly<Record<string, number>> = {
   kunde: 7, utilisateur: 10, usuario: 10, cliente: 7, identity: 5,
 };
 
+/** Whether a table's name alone says that it holds persons. */
+export const looksLikePersons = (relname: string): boolean => (PERSON_NAMES[tableWords(relname).at(-1) ?? ''] ?? 0) > 0;
+
 const nameWeight = (table: CatalogTable, names: Readonly<Record<string, number>>): number => {
   const all = tableWords(table.relname);
   const weight = names[all.at(-1) ?? ''] ?? 0;

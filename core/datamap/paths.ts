@@ -1,5 +1,7 @@
 /** Finds how each table reaches its tenant or its person: a column of its own, else the best path of foreign keys. */
-import { type Anchor, conventionalColumn, type Note } from './anchors.ts';
+
+import { splitTableName } from '../sql.ts';
+import { type Anchor, conventionalColumn, looksLikePersons, type Note } from './anchors.ts';
 import type { Catalog, CatalogForeignKey, CatalogTable } from './catalog.ts';
 import { formatReach } from './notation.ts';
 import type { Reach, TableName } from './types.ts';
@@ -13,11 +15,11 @@ export interface Found {
   readonly cost: number;
 }
 
-/** How far a foreign key to the persons makes the row theirs. */
+/** How far a foreign key to the persons makes the row theirs: it is theirs, it keeps their name, or they only acted on it. */
 export type Grade = 'owns' | 'names' | 'acts';
 
 const ACTING = new Set(
-  'by approver reviewer inviter editor moderator assignee manager supervisor admin administrator operator agent handler'.split(
+  'by approver reviewer inviter editor moderator assignee manager supervisor lead leader head admin administrator operator agent handler'.split(
     ' ',
   ),
 );
@@ -27,13 +29,17 @@ const OWNING = new Set(
   ),
 );
 
-/** From the name of the column and what happens to the row when the person is deleted. */
-export function grade(columns: readonly string[], onDelete: CatalogForeignKey['onDelete'] | undefined): Grade {
+/**
+ * From the name of the columns, what happens to the row when the person is deleted, and whether it can be without one.
+ * A row that outlives the person under another's name (a team and its coach) only names them.
+ */
+export function grade(columns: readonly string[], onDelete: CatalogForeignKey['onDelete'], required: boolean): Grade {
   const named = columns.flatMap(words);
   if (named.some((word) => ACTING.has(word))) return 'acts';
   if (onDelete === 'cascade') return 'owns';
-  if (onDelete === 'set null' || onDelete === 'set default') return 'names';
-  return named.some((word) => OWNING.has(word)) ? 'owns' : 'names';
+  const owning = named.some((word) => OWNING.has(word));
+  if (onDelete === 'set null' || onDelete === 'set default') return owning ? 'names' : 'acts';
+  return owning ? 'owns' : required ? 'names' : 'acts';
 }
 
 interface Search {
@@ -68,7 +74,7 @@ export function findPaths(catalog: Catalog, search: Search): Map<TableName, Foun
     found.set(table.name, { reach: { kind: 'column', column }, owns: true, cost: 0 });
     search.notes.push({
       table: table.name,
-      message: `${search.what} is taken from ${column} by its name; there is no foreign key to ${anchor.table.name}`,
+      message: `has its ${search.what} in ${column} by its name; there is no foreign key to ${anchor.table.name}`,
     });
   }
   settlePaths(open, found, search);
@@ -82,13 +88,13 @@ function directColumn(table: CatalogTable, found: ReadonlyMap<TableName, Found>,
     if (parent?.reach.kind !== 'column' || !parent.owns) return [];
     const column = key.columns[key.parentColumns.indexOf(parent.reach.column)];
     if (column === undefined) return [];
-    const how = search.what === 'tenant' ? 'owns' : grade([column], key.onDelete);
+    const how = search.what === 'tenant' ? 'owns' : grade([column], key.onDelete, required(table, [column]));
     return [{ column, how: how as Grade, required: required(table, [column]), key }];
   });
   const owning = options.filter((o) => o.how !== 'acts');
   if (search.what === 'person' && options.length > 0 && owning.length === 0) {
     const list = [...new Set(options.map((o) => o.column))].join(', ');
-    noteOnce(search.notes, table.name, `${list} names who acted; its rows are not taken to be that person's`);
+    noteOnce(search.notes, table.name, `names a person in ${list}, but its rows are not taken to be that person's`);
     return undefined;
   }
   const conventional = conventionalColumn(table, search.anchor.table, search.anchor.key);
@@ -100,7 +106,7 @@ function directColumn(table: CatalogTable, found: ReadonlyMap<TableName, Found>,
   if (rivals.size > 0) {
     search.notes.push({
       table: table.name,
-      message: `${search.what} is taken from ${best.column}; ${[...rivals].join(', ')} could be meant too`,
+      message: `has its ${search.what} in ${best.column}; ${[...rivals].join(', ')} could be meant too`,
     });
   }
   return { reach: { kind: 'column', column: best.column }, owns: best.how === 'owns', cost: 0 };
@@ -115,11 +121,13 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
         table.foreignKeys.flatMap((key) => {
           const parent = found.get(key.parent);
           if (!parent?.owns) return [];
-          if (search.what === 'person' && grade(key.columns, key.onDelete) === 'acts') return [];
+          if (search.what === 'person' && grade(key.columns, key.onDelete, required(table, key.columns)) === 'acts')
+            return [];
           return [{ table, key, cost: parent.cost + (required(table, key.columns) ? 1 : 10) }];
         }),
       )
-      .sort((a, b) => a.cost - b.cost);
+      // Of two that are as short, a row belongs to the thing it is part of before the person who made it.
+      .sort((a, b) => a.cost - b.cost || personLike(a.key.parent) - personLike(b.key.parent));
     const best = steps[0];
     if (!best) return;
     const reach: Reach = {
@@ -133,19 +141,21 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
       const list = rivals.map((s) => `via ${s.key.columns.join(', ')}`).join(' or ');
       search.notes.push({
         table: best.table.name,
-        message: `${search.what} is reached ${formatReach(reach)}; ${list} is as short`,
+        message: `reaches its ${search.what} ${formatReach(reach)}; ${list} is as short`,
       });
     }
     const optional = !required(best.table, best.key.columns);
     if (search.what === 'tenant' && optional) {
       search.notes.push({
         table: best.table.name,
-        message: `tenant is reached through ${best.key.columns.join(', ')}, which may be NULL; such rows belong to no tenant`,
+        message: `reaches its tenant through ${best.key.columns.join(', ')}, which may be NULL; such rows belong to no tenant`,
       });
     }
     found.set(best.table.name, { reach, owns: search.what === 'tenant' || !optional, cost: best.cost });
   }
 }
+
+const personLike = (name: TableName): number => (looksLikePersons(splitTableName(name).relname) ? 1 : 0);
 
 const required = (table: CatalogTable, columns: readonly string[]): boolean =>
   columns.every((name) => table.columns.find((c) => c.name === name)?.notNull);

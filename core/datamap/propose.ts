@@ -17,8 +17,8 @@ export interface ProposeOptions {
 
 export interface Proposal {
   readonly map: DataMap;
-  /** What was guessed and what deserves a second look, table by table. */
-  readonly notes: readonly Note[];
+  /** What was guessed and what deserves a second look, one sentence each: `public.tags reaches no tenant, …`. */
+  readonly notes: readonly string[];
 }
 
 /** Bookkeeping of migration tools: restoring it would tell the tool that migrations had not run. */
@@ -61,7 +61,7 @@ export function propose(catalog: Catalog, options: ProposeOptions = {}): Proposa
     tables,
     excluded: excluded.map((t) => t.name),
   };
-  return { map, notes };
+  return { map, notes: notes.map((n) => (n.table === undefined ? n.message : `${n.table} ${n.message}`)) };
 }
 
 /** The tenant table and the persons first, then what belongs to a tenant, then what is shared. */
