@@ -18,3 +18,8 @@ export function canonicalJson(value: unknown): string {
   }
   throw new TypeError(`canonical JSON has no ${typeof value}`);
 }
+
+/** The bytes that a signature is over: the canonical JSON of everything but the signature. */
+export function signedBytes(document: object): Buffer {
+  return Buffer.from(canonicalJson({ ...document, signature: undefined }));
+}

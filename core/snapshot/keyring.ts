@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { HoldfastError, IntegrityError, KeyError } from '../errors.ts';
 import type { KeyContext, KeyService, ObjectStore } from '../ports.ts';
 import { derive } from './seal.ts';
-import { checkVersion, parseJson, pathOfTenant } from './store.ts';
+import { checkVersion, documentBytes, parseDocument, pathOfTenant } from './store.ts';
 import type { Manifest } from './types.ts';
 import { unwrapKey, wrapKey } from './wrap.ts';
 
@@ -36,8 +36,8 @@ export interface TenantKey {
 export const subkey = (tenantKey: Buffer, purpose: string): Buffer =>
   derive(tenantKey, Buffer.alloc(0), `holdfast-tenant-1/${purpose}`);
 
-const tenantKeyContext = (store: string, tenant: string, id: string): KeyContext => {
-  return { purpose: 'tenant-key', store, tenant, id };
+const tenantKeyContext = (store: string, tenant: string, id: string, rootKey: string): KeyContext => {
+  return { purpose: 'tenant-key', store, tenant, id, rootKey };
 };
 const backupKeyContext = (backup: string, tenant: string, tenantKey: string): KeyContext => {
   return { purpose: 'backup-key', backup, tenant, tenantKey };
@@ -107,18 +107,19 @@ export class Keyring {
 
   async #make(tenant: string): Promise<TenantKey> {
     const id = '00001';
-    const { plaintext, wrapped } = await this.#keys.generate(tenantKeyContext(this.#storeId, tenant, id));
+    const rootKey = this.#keys.rootKeyId;
+    const { plaintext, wrapped } = await this.#keys.generate(tenantKeyContext(this.#storeId, tenant, id, rootKey));
     const file: TenantKeyFile = {
       format: KEY_FORMAT,
       version: KEY_VERSION,
       store: this.#storeId,
       tenant,
       id,
-      rootKey: this.#keys.rootKeyId,
+      rootKey,
       wrapped: wrapped.toString('base64'),
     };
     try {
-      await this.#store.put(keyName(tenant, id), Buffer.from(`${JSON.stringify(file, null, 2)}\n`));
+      await this.#store.put(keyName(tenant, id), documentBytes(file));
     } catch (error) {
       // Another run made it first: there is one key, and it is theirs.
       if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return this.tenantKeyById(tenant, id);
@@ -139,8 +140,10 @@ export class Keyring {
         details: { tenant, object: name },
       });
     });
-    const file = parseJson(bytes, name) as Partial<TenantKeyFile>;
-    if (file.format !== KEY_FORMAT || typeof file.wrapped !== 'string') {
+    const file = parseDocument(bytes, name) as Partial<TenantKeyFile>;
+    const wrapped = Buffer.from(file.wrapped ?? '', 'base64');
+    // base64 has spare bits at its end, which a decoder ignores
+    if (file.format !== KEY_FORMAT || !file.rootKey || wrapped.toString('base64') !== file.wrapped) {
       throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not a tenant key.`, {
         action: 'Bring this file back from another copy of the store.',
         details: { object: name },
@@ -153,12 +156,13 @@ export class Keyring {
         details: { object: name, expected: { store: this.#storeId, tenant, id }, got: file.tenant },
       });
     }
-    const context = tenantKeyContext(this.#storeId, tenant, id);
-    return { id, key: await this.#keys.unwrap(Buffer.from(file.wrapped, 'base64'), context) };
+    const context = tenantKeyContext(this.#storeId, tenant, id, file.rootKey);
+    return { id, key: await this.#keys.unwrap(wrapped, context) };
   }
 }
 
-const keyName = (tenant: string, id: string) => `keys/${pathOfTenant(tenant)}/${id}.json`;
+/** Where a tenant's key stands in the store. */
+export const keyName = (tenant: string, id: string) => `keys/${pathOfTenant(tenant)}/${id}.json`;
 
 /** Runs `make` once per key, also for callers that ask at the same time; a failure is not remembered. */
 function remember<T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {

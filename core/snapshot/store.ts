@@ -1,7 +1,8 @@
 /** Names inside a store, and the marker that gives a store its identity. */
 import { createHash, randomBytes } from 'node:crypto';
-import { HoldfastError, IntegrityError, StoreError } from '../errors.ts';
-import type { KeyService, ObjectStore, PublicKey } from '../ports.ts';
+import { HoldfastError, IntegrityError, KeyError, StoreError } from '../errors.ts';
+import type { KeyService, ObjectStore, PublicKey, Signature } from '../ports.ts';
+import { canonicalJson, signedBytes } from './canonical.ts';
 import { SHARED } from './types.ts';
 
 export const MARKER = 'holdfast-store.json';
@@ -17,6 +18,8 @@ export interface StoreMarker {
   readonly createdAt: string;
   /** For readers without the key service: the keys that manifests were signed with when the store was made. */
   readonly verificationKeys: readonly PublicKey[];
+  /** Over the canonical JSON of everything else. */
+  readonly signature: Signature;
 }
 
 /**
@@ -55,47 +58,77 @@ export const manifestName = (tenant: string | null, backup: string): string =>
 /**
  * Reads the marker, or makes it with `create`. Two writers that meet on an empty store end with the same marker.
  * @throws StoreError HF_STORE_UNKNOWN when there is none and `create` is not set
+ * @throws IntegrityError HF_STORE_MARKER, HF_FORMAT_UNKNOWN_VERSION; KeyError HF_KEY_WRONG
  */
 export async function openStore(
   ctx: { readonly store: ObjectStore; readonly keys: KeyService },
   options: { create?: boolean } = {},
 ): Promise<StoreMarker> {
-  const { store } = ctx;
+  const { store, keys } = ctx;
   if (!(await store.head(MARKER))) {
     if (!options.create) {
       throw new StoreError('HF_STORE_UNKNOWN', `There is no Holdfast store in ${store.description}.`, {
         action: 'Check the path or the bucket and prefix; a first backup makes the store.',
       });
     }
-    const marker: StoreMarker = {
-      format: STORE_FORMAT,
-      version: STORE_VERSION,
-      id: randomBytes(16).toString('hex'),
-      createdAt: new Date().toISOString(),
-      verificationKeys: await ctx.keys.publicKeys(),
-    };
     try {
-      await store.put(MARKER, Buffer.from(`${JSON.stringify(marker, null, 2)}\n`));
+      await store.put(MARKER, documentBytes(await newMarker(keys)));
     } catch (error) {
       if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
     }
   }
-  return parseMarker(await store.get(MARKER), store.description);
+  return checkMarker(await store.get(MARKER), keys, store.description);
 }
 
-function parseMarker(bytes: Buffer, description: string): StoreMarker {
-  const marker = parseJson(bytes, MARKER) as Partial<StoreMarker>;
-  if (marker.format !== STORE_FORMAT || typeof marker.version !== 'number' || !/^[0-9a-f]{32}$/.test(marker.id ?? '')) {
-    throw new IntegrityError('HF_STORE_MARKER', `${MARKER} in ${description} is not a Holdfast store marker.`, {
-      action: 'Restore this file from another copy of the store, or point to the right place.',
+async function newMarker(keys: KeyService): Promise<StoreMarker> {
+  const unsigned = {
+    format: STORE_FORMAT,
+    version: STORE_VERSION,
+    id: randomBytes(16).toString('hex'),
+    createdAt: new Date().toISOString(),
+    verificationKeys: await keys.publicKeys(),
+  } as const;
+  return { ...unsigned, signature: await keys.sign(signedBytes(unsigned)) };
+}
+
+async function checkMarker(bytes: Buffer, keys: KeyService, description: string): Promise<StoreMarker> {
+  const damaged = (cause?: unknown) =>
+    new IntegrityError('HF_STORE_MARKER', `${MARKER} in ${description} is not a sound store marker.`, {
+      cause,
+      action: 'Bring this file back from another copy of the store, or point to the right place.',
+      details: { object: MARKER },
     });
+  let marker: StoreMarker;
+  try {
+    marker = parseDocument(bytes, MARKER) as StoreMarker;
+  } catch (error) {
+    throw damaged(error);
   }
+  if (marker?.format !== STORE_FORMAT || !/^[0-9a-f]{32}$/.test(marker.id) || !marker.signature) throw damaged();
   checkVersion(marker.version, STORE_VERSION, MARKER);
-  return Object.freeze(marker as StoreMarker);
+  if (await keys.verify(signedBytes(marker), marker.signature)) return Object.freeze(marker);
+  const known = (await keys.publicKeys()).map(({ keyId }) => keyId);
+  if (known.includes(marker.signature.keyId)) throw damaged();
+  throw new KeyError('HF_KEY_WRONG', `The store in ${description} was made with another root of trust.`, {
+    action: `Use the key file or key service that holds ${marker.signature.keyId}.`,
+    details: { expected: marker.signature.keyId, got: known },
+  });
 }
 
-/** @throws IntegrityError HF_OBJECT_MALFORMED */
-export function parseJson(bytes: Buffer, name: string): unknown {
+/** How Holdfast writes its small JSON objects: one way only, so that every changed byte is noticed. */
+export const documentBytes = (value: object): Buffer => Buffer.from(`${canonicalJson(value)}\n`);
+
+/** @throws IntegrityError HF_OBJECT_MALFORMED when it is not JSON, or is not written the way `documentBytes` does */
+export function parseDocument(bytes: Buffer, name: string): unknown {
+  const value = parseJson(bytes, name);
+  if (value !== null && typeof value === 'object' && documentBytes(value).equals(bytes)) return value;
+  throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} was changed: it is not canonical JSON.`, {
+    action: 'Bring this file back from another copy of the store.',
+    details: { object: name },
+  });
+}
+
+function parseJson(bytes: Buffer, name: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {

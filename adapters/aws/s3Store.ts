@@ -1,0 +1,200 @@
+/**
+ * An object store in S3, or in anything that speaks its protocol. Every write is conditional (`If-None-Match: *`), so that
+ * the service itself refuses to overwrite. Some compatible services ignore that header; a HEAD before each write catches
+ * what they would let through, except for two writers in the same instant.
+ */
+
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+  type S3ClientConfig,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { ConfigError, HoldfastError, IntegrityError, StoreError } from '../../core/errors.ts';
+import type { ObjectStore } from '../../core/ports.ts';
+
+/** 10,000 parts of this size: objects up to 80 GiB. Two in flight, so a stream takes 16 MiB of memory. */
+const PART_BYTES = 8 << 20;
+const PARTS_IN_FLIGHT = 2;
+
+export class S3Store implements ObjectStore {
+  readonly description: string;
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  /** Ends in `/`, or is empty. */
+  readonly #prefix: string;
+
+  private constructor(client: S3Client, bucket: string, prefix: string) {
+    this.#client = client;
+    this.#bucket = bucket;
+    this.#prefix = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
+    this.description = `s3://${bucket}/${this.#prefix}`;
+  }
+
+  /**
+   * `s3://bucket/prefix?endpoint=https://…&region=…`. With an endpoint, buckets are addressed by path. Credentials come from
+   * where the AWS SDK finds them (environment, profile, role); `config` overrides.
+   * @throws ConfigError HF_STORE_URL
+   */
+  static open(location: string, config: S3ClientConfig = {}): S3Store {
+    const url = URL.canParse(location) ? new URL(location) : undefined;
+    const endpoint = url?.searchParams.get('endpoint');
+    const region = url?.searchParams.get('region');
+    if (url?.protocol !== 's3:' || !url.hostname || (endpoint && !URL.canParse(endpoint))) {
+      throw new ConfigError('HF_STORE_URL', `${JSON.stringify(location)} does not name a place in S3.`, {
+        action: 'Write it as s3://bucket/prefix, with ?endpoint=https://host&region=name for other services than AWS.',
+      });
+    }
+    const client = new S3Client({
+      ...(endpoint ? { endpoint, forcePathStyle: true, region: region ?? 'us-east-1' } : {}),
+      ...(region ? { region } : {}),
+      maxAttempts: 5,
+      ...config,
+    });
+    return new S3Store(client, url.hostname, decodeURIComponent(url.pathname.slice(1)));
+  }
+
+  async put(name: string, body: Uint8Array): Promise<void> {
+    await this.#mustBeNew(name);
+    await this.#try(name, () =>
+      this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: body, IfNoneMatch: '*' })),
+    );
+  }
+
+  async putStream(name: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#mustBeNew(name);
+    const upload = new Upload({
+      client: this.#client,
+      // Also sent when a multipart upload completes, which is when the object comes to be.
+      params: { ...this.#at(name), Body: Readable.from(body, { objectMode: false }), IfNoneMatch: '*' },
+      partSize: PART_BYTES,
+      queueSize: PARTS_IN_FLIGHT,
+      leavePartsOnError: false,
+    });
+    await this.#try(name, () => upload.done());
+  }
+
+  async get(name: string, range?: { offset: number; length: number }): Promise<Buffer> {
+    if (range?.length === 0) return Buffer.alloc(0);
+    const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    const bytes = await this.#try(name, async () => {
+      const { Body } = await this.#client.send(new GetObjectCommand({ ...this.#at(name), Range }));
+      return Buffer.from(await Body!.transformToByteArray());
+    });
+    if (range && bytes.length !== range.length) throw this.#truncated(name, { ...range, got: bytes.length });
+    return bytes;
+  }
+
+  async head(name: string): Promise<{ size: number } | undefined> {
+    try {
+      const { ContentLength = 0 } = await this.#client.send(new HeadObjectCommand(this.#at(name)));
+      return { size: ContentLength };
+    } catch (error) {
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
+      throw this.#translate(error, name);
+    }
+  }
+
+  async *list(prefix: string): AsyncGenerator<{ name: string; size: number }> {
+    const input = { Bucket: this.#bucket, Prefix: this.#prefix + prefix };
+    try {
+      for await (const { Contents = [] } of paginateListObjectsV2({ client: this.#client }, input)) {
+        for (const { Key, Size = 0 } of Contents) yield { name: Key!.slice(this.#prefix.length), size: Size };
+      }
+    } catch (error) {
+      throw this.#translate(error, prefix);
+    }
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.#try(name, () => this.#client.send(new DeleteObjectCommand(this.#at(name))));
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #at(name: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#prefix + name };
+  }
+
+  async #mustBeNew(name: string): Promise<void> {
+    if (await this.head(name)) throw this.#exists(name);
+  }
+
+  async #try<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#translate(error, name);
+    }
+  }
+
+  /** Errors of the service become the store's; anything else, such as one thrown by the body, passes unchanged. */
+  #translate(error: unknown, name: string): unknown {
+    if (error instanceof HoldfastError) return error;
+    const { name: kind, message, $metadata } = error as S3ServiceException;
+    const status = $metadata?.httpStatusCode;
+    const isNetwork = typeof (error as NodeJS.ErrnoException).code === 'string' || kind === 'TimeoutError';
+    if (status === undefined && !isNetwork && kind !== 'CredentialsProviderError') return error;
+    const options = { cause: error, details: { object: name, reason: kind, status } };
+    const at = this.description;
+    if (status === 412 || status === 409) return this.#exists(name, error);
+    if (kind === 'NoSuchBucket') {
+      return new StoreError('HF_STORE_UNKNOWN', `There is no bucket ${this.#bucket} at this endpoint.`, {
+        ...options,
+        action: 'Check the name, the region and the endpoint of the store.',
+      });
+    }
+    if (status === 404) {
+      return new IntegrityError('HF_OBJECT_MISSING', `${name} is not in ${at}.`, {
+        ...options,
+        action: 'Bring it back from another copy of the store, or use another backup.',
+      });
+    }
+    if (status === 416) return this.#truncated(name, options.details, error);
+    if (status === 507 || /StorageFull|QuotaExceeded/i.test(kind)) {
+      return new StoreError('HF_STORE_FULL', `There is no room left in ${at} for ${name}.`, {
+        ...options,
+        action: 'Free some space or raise the quota, then run the command again; nothing was left half-written.',
+      });
+    }
+    if (status === 401 || status === 403 || kind === 'CredentialsProviderError') {
+      return new StoreError('HF_STORE_DENIED', `${at} does not allow this: ${message || kind}.`, {
+        ...options,
+        action: 'Check the credentials, and that they may get, put, and list here.',
+      });
+    }
+    return new StoreError('HF_STORE_UNAVAILABLE', `${at} cannot be reached or used: ${message || kind}.`, {
+      ...options,
+      action: 'Check the network and the endpoint, then run the command again.',
+    });
+  }
+
+  #exists(name: string, cause?: unknown): StoreError {
+    return new StoreError(
+      'HF_OBJECT_EXISTS',
+      `${name} is already in ${this.description}; objects are never overwritten.`,
+      {
+        cause,
+        action: 'Start a new backup, which has a new name.',
+        details: { object: name },
+      },
+    );
+  }
+
+  #truncated(name: string, details: Record<string, unknown>, cause?: unknown): IntegrityError {
+    return new IntegrityError('HF_OBJECT_TRUNCATED', `${name} in ${this.description} is shorter than it should be.`, {
+      cause,
+      action: 'Bring it back from another copy of the store, or use another backup.',
+      details: { ...details, object: name },
+    });
+  }
+}
