@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, expect, test } from '@jest/globals';
+import { createSchema } from '../../core/schema/create.ts';
+import { schemaDrift } from '../../core/schema/drift.ts';
+import { readSchema } from '../../core/schema/read.ts';
+import type { SchemaRecord } from '../../core/schema/types.ts';
+import { createSample } from '../../sample/create.ts';
+import { sampleMap } from '../../sample/map.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { catalogDigest } from './catalogDigest.ts';
+
+const databases: TestDatabase[] = [];
+async function database(): Promise<TestDatabase> {
+  const made = await createDatabase({ prefix: 'schema' });
+  databases.push(made);
+  return made;
+}
+afterAll(async () => {
+  await Promise.all(databases.map((each) => each.drop()));
+});
+
+async function remake(record: SchemaRecord) {
+  const target = await database();
+  const clients = [await target.client(), await target.client()];
+  const notes = [...(await createSchema(clients, record, 'before-data')).notes];
+  notes.push(...(await createSchema(clients, record, 'after-data')).notes);
+  return { client: clients[0]!, notes };
+}
+
+test('the sample schema comes back the same', async () => {
+  const source = await (await database()).client();
+  await createSample(source, { tenants: 1, usersPerTenant: 2, entriesPerUser: 2 });
+  const record = await readSchema(source);
+  expect(record.omitted).toEqual([]);
+  const { client, notes } = await remake(JSON.parse(JSON.stringify(record)));
+  const copy = await readSchema(client);
+  expect(schemaDrift(record, copy)).toEqual([]);
+  expect(copy.fingerprint).toBe(record.fingerprint);
+  expect(notes).toEqual([]);
+  expect(await catalogDigest(client)).toEqual(await catalogDigest(source));
+});
+
+test('everything hard comes back the same', async () => {
+  const source = await (await database()).client();
+  await source.query('set search_path = public');
+  await source.query(await readFile(new URL('torture.sql', import.meta.url), 'utf8'));
+  const record = await readSchema(source);
+  expect((await source.query('show search_path')).rows[0].search_path).toBe('public');
+  expect(JSON.stringify(record)).not.toMatch(/holdfast\./);
+  const { client, notes } = await remake(record);
+  const copy = await readSchema(client);
+  expect(schemaDrift(record, copy)).toEqual([]);
+  expect(copy.fingerprint).toBe(record.fingerprint);
+  expect(copy.objects).toEqual(record.objects);
+  expect(notes).toEqual([]);
+  await source.query('drop schema holdfast cascade');
+  expect(await catalogDigest(client)).toEqual(await catalogDigest(source));
+});
+
+test('a selection of tables brings nothing that needs the others', async () => {
+  const source = await (await database()).client();
+  await createSample(source, { tenants: 1, usersPerTenant: 2, entriesPerUser: 2 });
+  const record = await readSchema(source, {
+    tables: ['public.organizations', 'public.activity_events', 'public.tags'],
+  });
+  expect(record.objects.filter((o) => o.kind === 'table').map((o) => o.name)).toHaveLength(3 + 13);
+  expect(record.objects.filter((o) => o.kind === 'foreign key').map((o) => o.table)).toEqual([
+    'public.activity_events',
+    'public.tags',
+  ]);
+  expect(record.omitted).toContain('view public.entry_overview');
+  const { client } = await remake(record);
+  expect((await readSchema(client)).fingerprint).toBe(record.fingerprint);
+  const whole = await readSchema(source, { tables: sampleMap().tables.map((t) => t.name) });
+  expect(whole.fingerprint).toBe((await readSchema(source)).fingerprint);
+});
