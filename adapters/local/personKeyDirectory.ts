@@ -167,7 +167,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
 
   async #reload(state: Tenant): Promise<void> {
     const path = join(state.folder, 'keys.bin');
-    const now = await peek(path);
+    const now = peek(path);
     if (!now || (now.generation === state.file.generation && now.end === state.file.end)) return;
     const file = await readPersonFile(path);
     if (file.generation !== state.file.generation) state.keys.clear();

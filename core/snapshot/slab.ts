@@ -142,6 +142,41 @@ export async function openDirectory(
   return { directory, body: opened.plaintext.subarray(4 + size), capsulesAt: opened.end, capsules };
 }
 
+/**
+ * Ranges inside a slab that is known to be damaged: the first frame that does not open, else every capsule that does not.
+ * Empty when the damage lies where no key at hand reaches, such as the capsule of an erased person.
+ */
+export async function locateDamage(
+  bytes: Buffer,
+  keys: SlabKeys & { persons: (refs: readonly string[]) => Promise<Map<string, PersonKey>> },
+): Promise<{ offset: number; length: number }[]> {
+  let opened: Awaited<ReturnType<typeof openDirectory>>;
+  try {
+    opened = await openDirectory(bytes, keys.backupKey, keys.expect);
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    const { offset, length } = error.details as { offset: number; length: number };
+    return [{ offset, length }];
+  }
+  const { directory, capsules, capsulesAt } = opened;
+  const persons = await keys.persons(capsules.map(({ ref }) => ref));
+  const context = capsuleContext(bytes.subarray(MAGIC.length, HEADER_BYTES), keys.expect);
+  let at = capsulesAt;
+  return capsules.flatMap(({ ref, raw, stored }) => {
+    const range = { offset: at, length: stored };
+    at += stored;
+    const person = persons.get(ref);
+    if (!person) return [];
+    try {
+      openCapsule(context, person, bytes.subarray(range.offset, at), raw, directory.sections.length);
+      return [];
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error;
+      return [range];
+    }
+  });
+}
+
 function erasedRuns(
   section: Directory['sections'][number],
   directory: Directory,
