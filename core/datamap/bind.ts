@@ -153,7 +153,7 @@ export async function installed(client: Client): Promise<Installed> {
   );
   if (!there.rows[0]!.yes) return { ids: new Map(), pastColumns: new Map() };
   const { rows } = await client.query<{ id: number; oid: string }>(
-    'select id, oid::int8::text as oid from holdfast.tables',
+    'select id, oid::int8::text as oid from holdfast.tables where oid is not null',
   );
   const past = await client.query<{ table_id: number; names: string[] }>(
     `select v.table_id, array_agg(distinct c ->> 'name') as names

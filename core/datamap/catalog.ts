@@ -61,6 +61,8 @@ export interface CatalogTrigger {
   readonly function: string;
   /** O origin, A always, R replica only, D disabled. */
   readonly enabled: string;
+  /** A constraint trigger: it cannot rest during a restore. */
+  readonly constraint: boolean;
   /** Whether INSERT, UPDATE or DELETE fires it. */
   readonly onRows: boolean;
 }

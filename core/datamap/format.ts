@@ -33,7 +33,8 @@ export function formatMap(map: DataMap): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-function formatTable(table: TableRule): string[] {
+/** The lines of one table under `tables:`. */
+export function formatTable(table: TableRule): string[] {
   const lines = [`  ${notation(table.name)}:`];
   lines.push(table.tenant ? `    tenant: ${notation(formatReach(table.tenant))}` : '    shared: true');
   if (table.person) lines.push(`    person: ${notation(formatReach(table.person))}`);
@@ -57,7 +58,7 @@ function formatTable(table: TableRule): string[] {
 }
 
 /** `prefix[a, b, c]`, wrapped under the first name. */
-function nameList(prefix: string, names: readonly string[]): string[] {
+export function nameList(prefix: string, names: readonly string[]): string[] {
   const lines: string[] = [];
   let line = `${prefix}[`;
   const indent = ' '.repeat(line.length);

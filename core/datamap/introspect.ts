@@ -66,7 +66,7 @@ const FOREIGN_KEYS = `
 
 const TRIGGERS = `
   select coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::int8::text as oid, t.tgname::text as name,
-         t.tgenabled::text as enabled, t.tgtype::int & 28 <> 0 as on_rows, p.oid::regprocedure::text as function
+         t.tgenabled::text as enabled, t.tgtype::int & 28 <> 0 as on_rows, t.tgconstraint <> 0 as is_constraint, p.oid::regprocedure::text as function
     from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
    where not t.tgisinternal and t.tgparentid = 0 and n.nspname <> 'holdfast' and t.tgrelid = any($1::oid[])
    order by 1, t.tgname collate "C"`;
@@ -212,6 +212,7 @@ const foreignKey = (row: ForeignKeyRow): CatalogForeignKey => ({
 interface TriggerRow {
   name: string;
   enabled: string;
+  is_constraint: boolean;
   on_rows: boolean;
   function: string;
 }
@@ -220,6 +221,7 @@ const trigger = (row: TriggerRow): CatalogTrigger => ({
   name: row.name,
   function: row.function,
   enabled: row.enabled,
+  constraint: row.is_constraint,
   onRows: row.on_rows,
 });
 

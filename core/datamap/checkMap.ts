@@ -1,0 +1,222 @@
+/** The data map against the catalog: what it does not know, does not class, or cannot reach. */
+import { ident, tableSql } from '../sql.ts';
+import type { Catalog, CatalogTable } from './catalog.ts';
+import { classify } from './classify.ts';
+import type { Finding } from './finding.ts';
+import { formatTable, nameList } from './format.ts';
+import { CLASSES, isProtected } from './parse.ts';
+import { propose } from './propose.ts';
+import type { BoundMap, BoundTable, DataMap, Reach, TableName } from './types.ts';
+
+/** Both a map's findings and a table's order are that of the map, then of the catalog. */
+export function checkMap(catalog: Catalog, map: DataMap, bound: BoundMap): Finding[] {
+  const byName = new Map(catalog.tables.map((t) => [t.name, t]));
+  return [
+    ...unmapped(catalog, map),
+    ...bound.tables.flatMap((table) => checkTable(table, byName.get(table.name)!, bound)),
+    ...catalog.unsupported
+      .filter((t) => !map.excluded.includes(t.name))
+      .map(
+        ({ name, reason }): Finding => ({
+          code: 'HF_TABLE_UNSUPPORTED',
+          severity: 'warning',
+          table: name,
+          message: `${name} is not protected: ${reason}.`,
+          mend: `If that is meant, write into holdfast.yaml:\nexclude:\n  - ${name}`,
+        }),
+      ),
+  ];
+}
+
+function unmapped(catalog: Catalog, map: DataMap): Finding[] {
+  const known = new Set([...map.tables.map((t) => t.name), ...map.excluded]);
+  const strangers = catalog.tables.filter((t) => !known.has(t.name));
+  if (strangers.length === 0) return [];
+  const rules = proposedRules(catalog, map);
+  return strangers.map(({ name }): Finding => {
+    const rule = rules.get(name);
+    return {
+      code: 'HF_TABLE_UNMAPPED',
+      severity: 'error',
+      table: name,
+      message: `${name} is in the database but not in the data map, so it has no history and is in no backup.`,
+      mend: [
+        'Write into holdfast.yaml, under tables (a proposal, look it over):',
+        ...(rule ? rule : [`  ${name}: …`]),
+        `or, to leave it out on purpose:\nexclude:\n  - ${name}`,
+      ].join('\n'),
+    };
+  });
+}
+
+/** What `init` would write for tables that are new, given the anchors that the person has confirmed. */
+function proposedRules(catalog: Catalog, map: DataMap): Map<TableName, string[]> {
+  const anchor = (at: DataMap['persons']) =>
+    at &&
+    catalog.tables.some((t) => t.name === at.table && t.uniqueKeys.some((k) => k.length === 1 && k[0] === at.key));
+  if (!anchor(map.tenants)) return new Map();
+  const persons = anchor(map.persons) ? { personTable: map.persons!.table, personKey: map.persons!.key } : {};
+  const options = { tenantTable: map.tenants.table, tenantKey: map.tenants.key, ...persons };
+  return new Map(propose(catalog, options).map.tables.map((rule) => [rule.name, formatTable(rule)]));
+}
+
+function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap): Finding[] {
+  const { name } = table;
+  const sql = tableSql(name);
+  const findings: Finding[] = [];
+  const add = (code: string, severity: Finding['severity'], message: string, mend: string, column?: string) =>
+    findings.push({ code, severity, table: name, ...(column === undefined ? {} : { column }), message, mend });
+
+  if (!live.owned) {
+    add(
+      'HF_TABLE_NOT_OWNED',
+      'error',
+      `This role does not own ${name}, so it cannot put triggers on it.`,
+      `Run holdfast as the owner, or:\nalter table ${sql} owner to current_user;`,
+    );
+  } else if (!live.readable) {
+    add('HF_TABLE_DENIED', 'error', `This role may not read ${name}.`, `grant select on ${sql} to current_user;`);
+  }
+  unclassed(table, live, bound, add);
+  if (table.key.length === 0) {
+    add(
+      'HF_TABLE_KEYLESS',
+      'warning',
+      `${name} has no primary key and no NOT NULL unique index; its rows cannot be told apart.`,
+      `alter table ${sql} add column id bigint generated always as identity primary key;`,
+    );
+  }
+  for (const column of table.columns.filter((c) => table.key.includes(c.name) && isProtected(c.rule.class))) {
+    const severity = column.rule.sealed ? 'error' : 'warning';
+    add(
+      'HF_KEY_PERSONAL',
+      severity,
+      `${name}.${column.name} is classed ${column.rule.class} but is part of the key; rows are found by it, so it cannot be sealed.`,
+      `Class it internal in holdfast.yaml, under ${name}; better, give the table a key without meaning.`,
+      column.name,
+    );
+  }
+  unowned(table, bound, add);
+  for (const what of ['tenant', 'person'] as const) checkReach(table, live, what, add);
+  if (live.unlogged) {
+    add(
+      'HF_TABLE_UNLOGGED',
+      'warning',
+      `${name} is unlogged: PostgreSQL empties it after a crash, and no trigger sees that.`,
+      `alter table ${sql} set logged;`,
+    );
+  }
+  if (live.inherits && bound.tables.some((t) => t.name === live.inherits)) {
+    add(
+      'HF_TABLE_INHERITS',
+      'error',
+      `${name} inherits from ${live.inherits}; reading the parent returns its rows a second time.`,
+      `Turn ${live.inherits} into a partitioned table, or end the inheritance:\nalter table ${sql} no inherit ${tableSql(live.inherits)};`,
+    );
+  }
+  for (const trigger of live.triggers.filter((t) => t.onRows && t.constraint && t.enabled !== 'D')) {
+    add(
+      'HF_TRIGGER_RUNS_ON_RESTORE',
+      'warning',
+      `The constraint trigger ${trigger.name} on ${name} runs during restores too (other triggers rest); if it writes, the restore writes more than was previewed.`,
+      `If it writes, let ${trigger.function} return at once when current_setting('holdfast.guard_tenant', true) <> ''.`,
+    );
+  }
+  return findings;
+}
+
+type Add = (code: string, severity: Finding['severity'], message: string, mend: string, column?: string) => void;
+
+function unclassed(table: BoundTable, live: CatalogTable, bound: BoundMap, add: Add): void {
+  const rule = bound.map.tables.find((t) => t.name === table.name)!;
+  const missing = live.columns.filter((c) => !Object.hasOwn(rule.columns, c.name));
+  const around =
+    table.name === bound.map.persons?.table ? 'owner' : table.person ? 'owned' : table.tenant ? 'tenant' : 'shared';
+  const locating = new Set([
+    ...table.key,
+    ...table.foreignKeys.flatMap((f) => f.columns),
+    ...reachColumns(table.tenant),
+    ...reachColumns(table.person),
+  ]);
+  for (const column of missing) {
+    const proposed = classify(column, { table: around, locates: locating.has(column.name) });
+    const treated = table.columns.find((c) => c.name === column.name)!.rule.class;
+    add(
+      'HF_COLUMN_UNCLASSED',
+      'error',
+      `${table.name}.${column.name} (${column.type}) has no class; until it has one it is treated as ${treated}.`,
+      [
+        `Write into holdfast.yaml, under ${table.name}, columns (one of ${CLASSES.join(', ')}); proposed:`,
+        ...nameList(`  ${proposed}: `, [column.name]),
+      ].join('\n'),
+      column.name,
+    );
+  }
+  for (const name of Object.keys(rule.columns).filter((n) => !live.columns.some((c) => c.name === n))) {
+    add(
+      'HF_COLUMN_GONE',
+      'warning',
+      `${table.name}.${name} was dropped or renamed since install; the data map still lists it.`,
+      `Remove ${name} from ${table.name} in holdfast.yaml.`,
+      name,
+    );
+  }
+}
+
+/** Without a person there is no key to seal under, and no erasure that finds the row. */
+function unowned(table: BoundTable, bound: BoundMap, add: Add): void {
+  if (table.person || !bound.map.persons) return;
+  const names = table.columns.filter((c) => isProtected(c.rule.class) && c.rule.sealed).map((c) => c.name);
+  if (names.length === 0) return;
+  add(
+    'HF_PERSONAL_UNOWNED',
+    'warning',
+    `${table.name} holds personal data (${names.join(', ')}) but says of no person that it is theirs: it is not sealed, and no erasure finds it.`,
+    `Write into holdfast.yaml, under ${table.name}, "person: …"; or class the columns internal if they are about no one; or, if that is meant:\n${nameList('    unsealed: ', names).join('\n')}`,
+  );
+}
+
+const reachColumns = (reach: Reach | undefined): readonly string[] =>
+  !reach ? [] : reach.kind === 'column' ? [reach.column] : reach.columns;
+
+function checkReach(table: BoundTable, live: CatalogTable, what: 'tenant' | 'person', add: Add): void {
+  const reach = table[what];
+  if (!reach) return;
+  const columns = reachColumns(reach);
+  const sql = tableSql(table.name);
+  const optional = columns.filter((name) => !live.columns.find((c) => c.name === name)?.notNull);
+  if (what === 'tenant' && optional.length > 0) {
+    add(
+      'HF_PATH_NULLABLE',
+      'warning',
+      `${table.name} finds its tenant through ${optional.join(', ')}, which may be NULL; such a row belongs to no tenant and is in no tenant's backup.`,
+      optional.map((name) => `alter table ${sql} alter column ${ident(name)} set not null;`).join('\n'),
+      optional[0],
+    );
+  }
+  if (
+    what === 'tenant' &&
+    reach.kind === 'via' &&
+    !table.foreignKeys.some((f) => f.parent === reach.parent && f.columns.every((c) => columns.includes(c)))
+  ) {
+    const list = (names: readonly string[]) => names.map(ident).join(', ');
+    add(
+      'HF_PATH_UNCHECKED',
+      'warning',
+      `${table.name} finds its tenant along ${columns.join(', ')} without a foreign key; a row that points nowhere belongs to no tenant.`,
+      `alter table ${sql} add foreign key (${list(columns)}) references ${tableSql(reach.parent)} (${list(reach.parentColumns)});`,
+      columns[0],
+    );
+  }
+  const leading = (index: readonly string[]) => columns.every((name) => index.slice(0, columns.length).includes(name));
+  if (what === 'tenant' && !live.indexes.some(leading)) {
+    const concurrently = table.partitioned ? '' : ' concurrently';
+    add(
+      'HF_TENANT_INDEX_MISSING',
+      'warning',
+      `${table.name} has no index that begins with ${columns.join(', ')}; a tenant's backup or restore reads the whole table.`,
+      `create index${concurrently} on ${sql} (${columns.map(ident).join(', ')});`,
+      columns[0],
+    );
+  }
+}
