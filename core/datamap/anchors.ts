@@ -81,7 +81,7 @@ export function findTenants(
       message: `is taken for the tenant table only because ${best.direct} tables point to it; name another with --tenant-table`,
     });
   }
-  const rivals = candidates.filter((c) => c !== best && c.reached > 0 && best.score - c.score < 3);
+  const rivals = candidates.filter((c) => c !== best && c.reached > 0 && (c.weight >= 8 || best.score - c.score < 3));
   if (rivals.length > 0) {
     const list = rivals.map((c) => c.table.name).join(', ');
     notes.push({

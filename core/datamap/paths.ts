@@ -42,6 +42,16 @@ export function grade(columns: readonly string[], onDelete: CatalogForeignKey['o
   return owning ? 'owns' : required ? 'names' : 'acts';
 }
 
+/** The same for a hop to something that is the person's: what is part of it is theirs, what merely points to it is not. */
+function gradeHop(table: CatalogTable, key: CatalogForeignKey, search: Search): Grade {
+  const always = required(table, key.columns);
+  if (search.what === 'tenant') return 'owns';
+  if (key.parent === search.anchor.table.name) return grade(key.columns, key.onDelete, always);
+  if (key.columns.flatMap(words).some((word) => ACTING.has(word))) return 'acts';
+  if (always || key.onDelete === 'cascade') return 'owns';
+  return key.onDelete === 'set null' || key.onDelete === 'set default' ? 'acts' : 'names';
+}
+
 interface Search {
   readonly what: 'tenant' | 'person';
   readonly anchor: Anchor;
@@ -121,9 +131,9 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
         table.foreignKeys.flatMap((key) => {
           const parent = found.get(key.parent);
           if (!parent?.owns) return [];
-          if (search.what === 'person' && grade(key.columns, key.onDelete, required(table, key.columns)) === 'acts')
-            return [];
-          return [{ table, key, cost: parent.cost + (required(table, key.columns) ? 1 : 10) }];
+          const how = gradeHop(table, key, search);
+          if (how === 'acts') return [];
+          return [{ table, key, how, cost: parent.cost + (required(table, key.columns) ? 1 : 10) }];
         }),
       )
       // Of two that are as short, a row belongs to the thing it is part of before the person who made it.
@@ -144,14 +154,13 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
         message: `reaches its ${search.what} ${formatReach(reach)}; ${list} is as short`,
       });
     }
-    const optional = !required(best.table, best.key.columns);
-    if (search.what === 'tenant' && optional) {
+    if (search.what === 'tenant' && !required(best.table, best.key.columns)) {
       search.notes.push({
         table: best.table.name,
         message: `reaches its tenant through ${best.key.columns.join(', ')}, which may be NULL; such rows belong to no tenant`,
       });
     }
-    found.set(best.table.name, { reach, owns: search.what === 'tenant' || !optional, cost: best.cost });
+    found.set(best.table.name, { reach, owns: best.how === 'owns', cost: best.cost });
   }
 }
 

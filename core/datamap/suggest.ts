@@ -6,7 +6,10 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {
     // Leaving out the schema or the case is the most common slip of all.
-    const distance = bare(candidate) === bare(name) ? 0 : editDistance(name.toLowerCase(), candidate.toLowerCase());
+    const distance = Math.min(
+      editDistance(bare(name), bare(candidate)),
+      editDistance(name.toLowerCase(), candidate.toLowerCase()),
+    );
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;

@@ -2,10 +2,12 @@
 
 const IRREGULAR: Record<string, string> = {
   people: 'person',
-  persons: 'person',
   children: 'child',
-  staff: 'staff',
+  mandanten: 'mandant',
   kunden: 'kunde',
+  patienten: 'patient',
+  firmen: 'firma',
+  organizaciones: 'organizacion',
 };
 
 export function words(name: string): string[] {

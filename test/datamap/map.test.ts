@@ -27,24 +27,25 @@ const ODD = [
   'true',
 ];
 const name = fc
-  .oneof(fc.constantFrom('id', 'email', 'organization_id', ...ODD), fc.string({ minLength: 1, maxLength: 8, unit: 'binary' }))
+  .oneof(
+    fc.constantFrom('id', 'email', 'organization_id', ...ODD),
+    fc.string({ minLength: 1, maxLength: 8, unit: 'binary' }),
+  )
   // PostgreSQL allows every character but NUL in a name; lone surrogates are no UTF-8.
   .filter((s) => !s.includes('\0') && s.isWellFormed());
 const table = fc.tuple(name, name).map(([schema, relname]) => joinTableName(schema, relname));
 const reach: fc.Arbitrary<Reach> = fc.oneof(
   name.map((column): Reach => ({ kind: 'column', column })),
-  fc
-    .array(fc.tuple(name, name), { minLength: 1, maxLength: 3 })
-    .chain((pairs) =>
-      table.map(
-        (parent): Reach => ({
-          kind: 'via',
-          columns: pairs.map((p) => p[0]),
-          parent,
-          parentColumns: pairs.map((p) => p[1]),
-        }),
-      ),
+  fc.array(fc.tuple(name, name), { minLength: 1, maxLength: 3 }).chain((pairs) =>
+    table.map(
+      (parent): Reach => ({
+        kind: 'via',
+        columns: pairs.map((p) => p[0]),
+        parent,
+        parentColumns: pairs.map((p) => p[1]),
+      }),
     ),
+  ),
   fc
     .array(name, { minLength: 1, maxLength: 2 })
     .map((columns): Reach => ({ kind: 'via', columns, parent: '', parentColumns: [] })),
