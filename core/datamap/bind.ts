@@ -13,14 +13,18 @@ export interface Installed {
   readonly ids: ReadonlyMap<number, number>;
   /** Holdfast's id -> columns the table had at any time since it was protected. */
   readonly pastColumns: ReadonlyMap<number, ReadonlySet<string>>;
+  /** Names of tables that were protected and then dropped. */
+  readonly dropped: ReadonlySet<TableName>;
 }
+
+const NOTHING_INSTALLED: Installed = { ids: new Map(), pastColumns: new Map(), dropped: new Set() };
 
 /**
  * Binds a data map to a database.
  *
  * A column of the database that the map does not class is treated as personal and sealed, unless rows are found by it (keys,
- * tenant, person, path columns), then as internal; `doctor` reports it either way. A classed column that was dropped since
- * `install` is passed over, so that a migration does not stop the night's backup; `doctor` reports it too.
+ * tenant, person, path columns), then as internal; `doctor` reports it either way. A table or a classed column that
+ * was dropped since `install` is passed over, so that a migration does not stop the night's backup; `doctor` reports it too.
  * @throws ConfigError HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_REACH_INVALID: the map names something that is not there
  */
 export async function bind(client: Client, map: DataMap): Promise<BoundMap> {
@@ -33,7 +37,7 @@ export async function bind(client: Client, map: DataMap): Promise<BoundMap> {
 export function bindCatalog(
   catalog: Catalog,
   map: DataMap,
-  known: Installed = { ids: new Map(), pastColumns: new Map() },
+  known: Installed = NOTHING_INSTALLED,
 ): { bound: BoundMap; problems: HoldfastError[] } {
   const problems: HoldfastError[] = [];
   const byName = new Map(catalog.tables.map((t) => [t.name, t]));
@@ -44,7 +48,7 @@ export function bindCatalog(
   for (const rule of map.tables) {
     const table = byName.get(rule.name);
     if (table) tables.push(bindTable(rule, table, { map, byName, known, problems }));
-    else problems.push(unknownTable(rule.name, catalog, byName));
+    else if (!known.dropped.has(rule.name)) problems.push(unknownTable(rule.name, catalog, byName));
   }
   return { bound: { map, tables: tables.map((t) => Object.freeze(t)) }, problems };
 }
@@ -151,16 +155,17 @@ export async function installed(client: Client): Promise<Installed> {
   const there = await client.query<{ yes: boolean }>(
     "select to_regclass('holdfast.tables') is not null and to_regclass('holdfast.table_versions') is not null as yes",
   );
-  if (!there.rows[0]!.yes) return { ids: new Map(), pastColumns: new Map() };
-  const { rows } = await client.query<{ id: number; oid: string }>(
-    'select id, oid::int8::text as oid from holdfast.tables where oid is not null',
+  if (!there.rows[0]!.yes) return NOTHING_INSTALLED;
+  const { rows } = await client.query<{ id: number; oid: string | null; name: TableName }>(
+    'select id, oid::int8::text as oid, name from holdfast.tables',
   );
   const past = await client.query<{ table_id: number; names: string[] }>(
     `select v.table_id, array_agg(distinct c ->> 'name') as names
        from holdfast.table_versions v, jsonb_array_elements(v.columns) c group by v.table_id`,
   );
   return {
-    ids: new Map(rows.map((row) => [Number(row.oid), row.id])),
+    ids: new Map(rows.filter((row) => row.oid !== null).map((row) => [Number(row.oid), row.id])),
     pastColumns: new Map(past.rows.map((row) => [row.table_id, new Set(row.names)])),
+    dropped: new Set(rows.filter((row) => row.oid === null).map((row) => row.name)),
   };
 }

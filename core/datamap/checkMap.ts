@@ -1,5 +1,6 @@
 /** The data map against the catalog: what it does not know, does not class, or cannot reach. */
 import { ident, tableSql } from '../sql.ts';
+import type { Installed } from './bind.ts';
 import type { Catalog, CatalogTable } from './catalog.ts';
 import { classify } from './classify.ts';
 import type { Finding } from './finding.ts';
@@ -9,11 +10,12 @@ import { propose } from './propose.ts';
 import type { BoundMap, BoundTable, DataMap, Reach, TableName } from './types.ts';
 
 /** Both a map's findings and a table's order are that of the map, then of the catalog. */
-export function checkMap(catalog: Catalog, map: DataMap, bound: BoundMap): Finding[] {
+export function checkMap(catalog: Catalog, map: DataMap, bound: BoundMap, known: Installed): Finding[] {
   const byName = new Map(catalog.tables.map((t) => [t.name, t]));
   return [
     ...unmapped(catalog, map),
-    ...bound.tables.flatMap((table) => checkTable(table, byName.get(table.name)!, bound)),
+    ...bound.tables.flatMap((table) => checkTable(table, byName.get(table.name)!, bound, known)),
+    ...droppedTables(map, byName, known),
     ...catalog.unsupported
       .filter((t) => !map.excluded.includes(t.name))
       .map(
@@ -60,7 +62,7 @@ function proposedRules(catalog: Catalog, map: DataMap): Map<TableName, string[]>
   return new Map(propose(catalog, options).map.tables.map((rule) => [rule.name, formatTable(rule)]));
 }
 
-function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap): Finding[] {
+function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap, known: Installed): Finding[] {
   const { name } = table;
   const sql = tableSql(name);
   const findings: Finding[] = [];
@@ -78,6 +80,7 @@ function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap): Fin
     add('HF_TABLE_DENIED', 'error', `This role may not read ${name}.`, `grant select on ${sql} to current_user;`);
   }
   unclassed(table, live, bound, add);
+  droppedColumns(table, bound, known, add);
   if (table.key.length === 0) {
     add(
       'HF_TABLE_KEYLESS',
@@ -152,7 +155,13 @@ function unclassed(table: BoundTable, live: CatalogTable, bound: BoundMap, add: 
       column.name,
     );
   }
-  for (const name of Object.keys(rule.columns).filter((n) => !live.columns.some((c) => c.name === n))) {
+}
+
+/** A name that never was a column is a mistake in the map and refused; these were, and history still has them. */
+function droppedColumns(table: BoundTable, bound: BoundMap, known: Installed, add: Add): void {
+  const rule = bound.map.tables.find((t) => t.name === table.name)!;
+  const gone = Object.keys(rule.columns).filter((name) => !table.columns.some((c) => c.name === name));
+  for (const name of gone.filter((each) => known.pastColumns.get(table.id)?.has(each))) {
     add(
       'HF_COLUMN_GONE',
       'warning',
@@ -161,6 +170,18 @@ function unclassed(table: BoundTable, live: CatalogTable, bound: BoundMap, add: 
       name,
     );
   }
+}
+
+function droppedTables(map: DataMap, live: ReadonlyMap<TableName, CatalogTable>, known: Installed): Finding[] {
+  return map.tables
+    .filter(({ name }) => !live.has(name) && known.dropped.has(name))
+    .map(({ name }) => ({
+      code: 'HF_TABLE_GONE',
+      severity: 'warning',
+      table: name,
+      message: `${name} was dropped since install; the data map still lists it. Its history is kept.`,
+      mend: `Remove ${name} from holdfast.yaml.`,
+    }));
 }
 
 /** Without a person there is no key to seal under, and no erasure that finds the row. */

@@ -14,7 +14,8 @@ export type { Finding } from './finding.ts';
 /** Checks a database against its data map. Reads only. Errors come before warnings; an empty list means that all is well. */
 export async function doctor(client: Client, map: DataMap): Promise<Finding[]> {
   const catalog = await introspect(client);
-  const { bound, problems } = bindCatalog(catalog, map, await installed(client));
+  const known = await installed(client);
+  const { bound, problems } = bindCatalog(catalog, map, known);
   const findings: Finding[] = [
     ...problems.map((problem): Finding => {
       const table = problem.details.table as string | undefined;
@@ -28,7 +29,7 @@ export async function doctor(client: Client, map: DataMap): Promise<Finding[]> {
     }),
     ...(await checkServer(client)),
     ...(await checkInstall(client, catalog, bound)),
-    ...checkMap(catalog, map, bound),
+    ...checkMap(catalog, map, bound, known),
     // A path that is broken has been reported; counting along it would fail.
     ...(problems.length === 0 ? await checkRows(client, catalog, bound) : []),
   ];

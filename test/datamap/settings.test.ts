@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { formatMap } from '../../core/datamap/format.ts';
+import { readMap, readSettings } from '../../core/datamap/load.ts';
+import { parseMap } from '../../core/datamap/parse.ts';
+import { rewriteMap } from '../../core/datamap/rewrite.ts';
+import { parseSettings } from '../../core/datamap/settings.ts';
+
+const MAP = 'version: 1\ntenant: orgs(id)\ntables:\n  orgs: {tenant: id}\n';
+const SETTINGS = `# Where.
+store: s3://bucket/prefix   # not here
+keys: /etc/holdfast.key
+retention:
+  daily: 14
+
+  # A comment inside.
+  trail: P1Y
+schedules:
+  - {type: full, cron: "0 2 * * 0", time_zone: Europe/Paris}
+  - type: transaction_log
+    cron: 0 */4 * * *
+    tenant: 42
+"someone's: own": [x]
+`;
+
+test('settings have defaults', () => {
+  expect(parseSettings(MAP)).toEqual({
+    store: './holdfast-store',
+    keys: './holdfast.key',
+    personKeys: './holdfast-person-keys',
+    retention: { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' },
+    schedules: [],
+  });
+});
+
+test('settings are read', () => {
+  expect(parseSettings(MAP + SETTINGS)).toEqual({
+    store: 's3://bucket/prefix',
+    keys: '/etc/holdfast.key',
+    personKeys: './holdfast-person-keys',
+    retention: { daily: 14, weekly: 4, monthly: 12, trail: 'P1Y' },
+    schedules: [
+      { type: 'full', cron: '0 2 * * 0', timeZone: 'Europe/Paris' },
+      { type: 'transaction_log', cron: '0 */4 * * *', timeZone: 'UTC', tenant: '42' },
+    ],
+  });
+});
+
+test.each([
+  ['daily: 14', 'daily: -1', 'a number of backups to keep, got -1'],
+  ['trail: P1Y', 'trail: a year', 'an ISO 8601 duration'],
+  ['daily:', 'dayly:', 'Did you mean daily?'],
+  ['type: full', 'type: fully', 'one of full, incremental'],
+  ['0 2 * * 0', '0 2 * *', 'five cron fields'],
+  ['Europe/Paris', 'Europe/Pariss', 'an IANA time zone'],
+  ['keys: /etc/holdfast.key', 'keys: []', 'a path, got a list'],
+])('refuses %s as %s', (good, bad, message) => {
+  expect(() => parseSettings(MAP + SETTINGS.replace(good, bad))).toThrow(message);
+});
+
+test('a rewritten map leaves the other sections word for word', () => {
+  const map = parseMap(MAP.replaceAll('orgs', 'tenants'));
+  const first = rewriteMap(`# mine\n${MAP}\n${SETTINGS}`, map);
+  expect(first).toBe(`${formatMap(map)}\n${SETTINGS}`);
+  expect(rewriteMap(first, map)).toBe(first);
+  expect(rewriteMap(MAP, map)).toBe(formatMap(map));
+  expect(() => rewriteMap('tables: {', map)).toThrow('not valid YAML');
+});
+
+test('files that are not there, or not a map, are named', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-map-'));
+  const path = join(directory, 'holdfast.yaml');
+  await expect(readMap(path)).rejects.toMatchObject({ code: 'HF_MAP_MISSING', details: { path } });
+  await writeFile(path, MAP + SETTINGS);
+  expect(await readMap(path)).toEqual(parseMap(MAP));
+  expect((await readSettings(path)).store).toBe('s3://bucket/prefix');
+  await writeFile(path, '');
+  await expect(readMap(path)).rejects.toMatchObject({ code: 'HF_MAP_INVALID' });
+  await expect(readMap(directory)).rejects.toMatchObject({ code: 'HF_MAP_MISSING' });
+  await rm(directory, { recursive: true });
+});
