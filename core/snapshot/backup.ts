@@ -1,0 +1,413 @@
+/** Makes a backup: checks, reading, writing, reading back, and the manifest, which is the moment it exists. */
+import { createHash, randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import {
+  describeError,
+  logStep,
+  recordFailed,
+  recordRunning,
+  registerBackup,
+  type StepResult,
+} from '../catalog/record.ts';
+import type { Context } from '../context.ts';
+import { bind } from '../datamap/bind.ts';
+import { tableNamed } from '../datamap/reach.ts';
+import type { BoundMap, TableName } from '../datamap/types.ts';
+import { ConfigError, DatabaseError } from '../errors.ts';
+import { formatMoment } from '../moment.ts';
+import { connect } from '../sql.ts';
+import { ArenaPool } from './arena.ts';
+import { type Decision, decide } from './base.ts';
+import { checkDatabase, selectTables } from './checks.ts';
+import { type DatabaseFacts, manifestTables, readFacts } from './facts.ts';
+import { backupsBefore } from './history.ts';
+import { horizonAt, type LogEnd, takeHorizon } from './horizon.ts';
+import { Keyring } from './keyring.ts';
+import { writeManifest } from './manifest.ts';
+import { planChunks } from './plan.ts';
+import { findUnfinished, type RunPlan, removeProgress, type Unfinished, writeProgress } from './progress.ts';
+import { columnFingerprint, readChunk } from './readChunk.ts';
+import { readLog, TRAIL } from './readLog.ts';
+import { BackupRun } from './run.ts';
+import { writeSchemaObject } from './schemaObject.ts';
+import { documentBytes, manifestName, openStore } from './store.ts';
+import { type BackupType, FORMAT, FORMAT_VERSION, type Manifest, type ManifestObject } from './types.ts';
+
+export interface BackupOptions {
+  readonly type: BackupType;
+  /** @default every tenant and the shared rows */
+  readonly tenant?: string;
+  /** @default all protected tables */
+  readonly tables?: readonly TableName[];
+  readonly exclude?: readonly TableName[];
+  /** Raw bytes per chunk. @default 32 MiB */
+  readonly chunkBytes?: number;
+}
+
+export interface BackupResult {
+  readonly manifest: Manifest;
+  /** What was made instead of what was asked, and why. */
+  readonly note?: string;
+  /** Chunks that an earlier, killed run had finished. */
+  readonly resumed: number;
+  readonly seconds: number;
+}
+
+const CHUNK_BYTES = 32 << 20;
+/** Parts in memory at once: one is read while the one before is sealed and written. */
+const ARENAS = 2;
+/** A killed run older than this is not continued: what it read would make the log needlessly long. */
+const RESUME_HOURS = 24;
+
+/**
+ * Backs up one tenant, or everything. A killed run leaves no backup; the next run of a full goes on where it was.
+ * @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED, HF_BACKUP_RUNNING, HF_DATABASE_REWOUND, HF_SCHEMA_MOVED;
+ * ConfigError HF_TENANT_UNKNOWN, HF_TABLE_UNKNOWN; whatever store and keys throw
+ */
+export async function backup(ctx: Context, options: BackupOptions): Promise<BackupResult> {
+  if (ctx.databaseUrl === undefined) {
+    throw new ConfigError('HF_DATABASE_URL', 'A backup needs the database.', { action: 'Pass --database-url.' });
+  }
+  const client = await connect(ctx.databaseUrl, 'holdfast-backup');
+  try {
+    // Rows that a policy hides would be missing without a word; with this, PostgreSQL refuses instead.
+    await client.query("select set_config('row_security', 'off', false), set_config('lock_timeout', '60s', false)");
+    return await new Backup(ctx, client, options).run();
+  } finally {
+    await client.end();
+  }
+}
+
+class Backup {
+  readonly #ctx: Context;
+  readonly #client: pg.Client;
+  readonly #options: BackupOptions;
+  readonly #tenant: string | null;
+  #id: string | null = null;
+  #bound!: BoundMap;
+  #facts!: DatabaseFacts;
+  #excluded: readonly string[] = [];
+
+  constructor(ctx: Context, client: pg.Client, options: BackupOptions) {
+    this.#ctx = ctx;
+    this.#client = client;
+    this.#options = options;
+    this.#tenant = options.tenant ?? null;
+  }
+
+  async run(): Promise<BackupResult> {
+    const began = performance.now();
+    this.#bound = await bind(this.#client, this.#ctx.map);
+    await checkDatabase(this.#client, this.#bound, this.#tenant);
+    await this.#lock();
+    const { tables, excluded } = selectTables(this.#bound, this.#options);
+    this.#excluded = excluded;
+    this.#facts = await readFacts(this.#client, this.#bound, tables, this.#tenant);
+    const store = (await openStore(this.#ctx, { create: true })).id;
+    const { decision, unfinished } = await this.#decide(store);
+
+    const startedAt = unfinished?.run.startedAt ?? formatMoment(this.#ctx.clock.now());
+    const id = unfinished?.run.backup ?? backupId(startedAt, decision.type);
+    this.#id = id;
+    const parent = decision.parent?.id ?? null;
+    await recordRunning(this.#client, {
+      id,
+      tenant: this.#tenant,
+      type: decision.type,
+      parent,
+      epoch: this.#facts.epoch,
+      startedAt,
+    });
+    const arenas = new ArenaPool(ARENAS, Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) * 1.25));
+    const run = new BackupRun(this.#ctx, id, new Keyring(this.#ctx.store, this.#ctx.keys, store), arenas);
+    try {
+      const manifest = await this.#make(run, arenas, { decision, unfinished, store, startedAt });
+      return {
+        manifest,
+        ...(decision.note === undefined ? {} : { note: decision.note }),
+        resumed: unfinished?.done.length ?? 0,
+        seconds: (performance.now() - began) / 1000,
+      };
+    } catch (error) {
+      await run.stopped();
+      // The connection may be what failed; the error to report is the first one either way.
+      await recordFailed(this.#client, id, error).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #lock(): Promise<void> {
+    const scope = this.#tenant ?? '';
+    const { rows } = await this.#client.query<{ locked: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended('holdfast.backup ' || $1, 0)) as locked",
+      [scope],
+    );
+    if (rows[0]!.locked) return;
+    throw new DatabaseError(
+      'HF_BACKUP_RUNNING',
+      `A backup of ${this.#tenant ?? 'the whole database'} is running already.`,
+      {
+        action: 'Wait until it has ended. The lock goes with its connection, so a killed run does not hold it.',
+        details: { tenant: this.#tenant },
+      },
+    );
+  }
+
+  async #decide(store: string): Promise<{ decision: Decision; unfinished: Unfinished | undefined }> {
+    const before = await backupsBefore(this.#ctx, store, this.#tenant, this.#excluded);
+    const reached = new Set<string>();
+    for (const manifest of [before.latest, before.full]) {
+      if (manifest && (await horizonAt(this.#client, manifest.log.toMoment)) !== undefined) reached.add(manifest.id);
+    }
+    const decision = decide({
+      ...before,
+      ...this.#facts,
+      asked: this.#options.type,
+      known: (id) => this.#facts.backups.has(id),
+      reaches: (manifest) => reached.has(manifest.id),
+    });
+    if (decision.type !== 'full') return { decision, unfinished: undefined };
+    const unfinished = await findUnfinished(this.#ctx, this.#tenant);
+    return {
+      decision,
+      unfinished: unfinished && (await this.#fits(unfinished.run, store, decision)) ? unfinished : undefined,
+    };
+  }
+
+  /** Whether a killed run can be continued: same store, same life of the database, same schema, not too long ago. */
+  async #fits(run: RunPlan, store: string, decision: Decision): Promise<boolean> {
+    const age = this.#ctx.clock.now() - BigInt(Date.parse(run.startedAt)) * 1000n;
+    return (
+      run.store === store &&
+      run.epoch === this.#facts.epoch &&
+      run.parent === (decision.parent?.id ?? null) &&
+      String(run.excluded) === String(this.#excluded) &&
+      age < BigInt(RESUME_HOURS) * 3_600_000_000n &&
+      run.fingerprint === (await columnFingerprint(this.#client, this.#bound)) &&
+      (await this.#ctx.store.head(manifestName(this.#tenant, run.backup))) === undefined
+    );
+  }
+
+  async #make(
+    run: BackupRun,
+    arenas: ArenaPool,
+    about: { decision: Decision; unfinished: Unfinished | undefined; store: string; startedAt: string },
+  ): Promise<Manifest> {
+    const { decision, store, startedAt } = about;
+    const objects: ManifestObject[] = [];
+    let rawBytes = 0;
+    let from: { snapshot: string; moment: string };
+    if (decision.type === 'full') {
+      const read = await this.#step('copy', () => this.#chunks(run, arenas, about));
+      objects.push(...read.objects);
+      rawBytes += read.rawBytes;
+      from = read.from;
+    } else {
+      const { to, toMoment } = decision.parent!.log;
+      from = { snapshot: to, moment: toMoment };
+    }
+    const to = await takeHorizon(this.#client);
+    await this.#step('log', async () => {
+      const read = await this.#log(run, arenas, from, to);
+      objects.push(...read.objects);
+      rawBytes += read.rawBytes;
+    });
+    const schema = await this.#step('schema', () => writeSchemaObject(this.#ctx, run, this.#client, to.snapshot));
+    await run.verify(schema);
+    objects.push(schema);
+    await this.#log_('verify', 'ok', run.verifying);
+
+    const rows = new Map<string, number>();
+    let changes = 0;
+    for (const object of objects) {
+      for (const slab of object.slabs) {
+        for (const [table, count] of Object.entries(slab.rows)) {
+          if (object.kind === 'chunk') rows.set(table, (rows.get(table) ?? 0) + count);
+          else if (table === TRAIL) changes += count;
+        }
+      }
+    }
+    const moment = formatMoment(to.moment);
+    const manifest = await this.#step('manifest', () =>
+      writeManifest(this.#ctx, {
+        format: FORMAT,
+        version: FORMAT_VERSION,
+        id: run.id,
+        store,
+        epoch: this.#facts.epoch,
+        server: this.#facts.server,
+        tenant: this.#tenant,
+        type: decision.type,
+        parent: decision.parent?.id ?? null,
+        startedAt,
+        finishedAt: formatMoment(this.#ctx.clock.now()),
+        horizon: moment,
+        log: { from: from.snapshot, to: to.snapshot, fromMoment: from.moment, toMoment: moment },
+        ...(decision.type === 'full' ? { consistentFrom: moment } : {}),
+        tables: manifestTables(this.#facts, rows),
+        excluded: this.#excluded,
+        keys: run.keyEntries,
+        objects,
+        totals: {
+          rows: [...rows.values()].reduce((sum, count) => sum + count, 0),
+          changes,
+          rawBytes,
+          bytes: objects.reduce((sum, object) => sum + object.size, 0),
+        },
+      }),
+    );
+    await this.#step('register', () => registerBackup(this.#client, manifest, manifestDigest(manifest)));
+    if (decision.type === 'full') await removeProgress(this.#ctx.store, this.#tenant, run.id);
+    return manifest;
+  }
+
+  /** Reads and writes all chunks that are not there yet. */
+  async #chunks(
+    run: BackupRun,
+    arenas: ArenaPool,
+    about: { decision: Decision; unfinished: Unfinished | undefined; store: string; startedAt: string },
+  ): Promise<{ objects: ManifestObject[]; rawBytes: number; from: { snapshot: string; moment: string } }> {
+    const plan = about.unfinished?.run ?? (await this.#plan(run, about));
+    const finished = new Map((about.unfinished?.done ?? []).map((done) => [done.chunk, done]));
+    let record = about.unfinished?.next ?? 1;
+    if (about.unfinished) {
+      await run.skipTakenNames();
+      for (const done of finished.values()) {
+        run.reuseKeys(done.keys);
+        for (const object of done.objects) await run.verify(object);
+      }
+    }
+    const cut = (this.#options.chunkBytes ?? CHUNK_BYTES) * 2;
+    const { progress } = this.#ctx;
+    progress.start(
+      'Copying',
+      plan.plan.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0),
+      'bytes',
+    );
+    for (const spec of plan.plan.chunks) {
+      const done = finished.get(spec.id);
+      progress.advance(done ? spec.bytes : 0);
+      if (done) continue;
+      run.check();
+      const objects: ManifestObject[] = [];
+      let raw = 0;
+      await readChunk(this.#client, this.#bound, spec, plan.plan.tenants, {
+        arenas,
+        cut,
+        fingerprint: plan.fingerprint,
+        take: (part) => {
+          raw += part.bytes;
+          run.write('chunk', part, (object) => objects.push(object));
+        },
+      });
+      run.afterwards(async () => {
+        const chunk = {
+          kind: 'chunk',
+          backup: run.id,
+          chunk: spec.id,
+          objects,
+          keys: run.entriesOf(objects),
+          rawBytes: raw,
+        } as const;
+        await writeProgress(this.#ctx, this.#tenant, record++, chunk);
+        finished.set(spec.id, chunk);
+        progress.advance(spec.bytes);
+      });
+    }
+    await run.settled();
+    progress.done();
+    const inOrder = plan.plan.chunks.map((spec) => finished.get(spec.id)!);
+    return {
+      objects: inOrder.flatMap((done) => done.objects),
+      rawBytes: inOrder.reduce((sum, done) => sum + done.rawBytes, 0),
+      from: plan.from,
+    };
+  }
+
+  async #plan(
+    run: BackupRun,
+    { decision, store, startedAt }: { decision: Decision; store: string; startedAt: string },
+  ): Promise<RunPlan> {
+    const before = await takeHorizon(this.#client);
+    const log = decision.parent?.log;
+    const tables = this.#facts.tables.map((t) => t.name);
+    const plan: RunPlan = {
+      kind: 'plan',
+      backup: run.id,
+      store,
+      epoch: this.#facts.epoch,
+      tenant: this.#tenant,
+      parent: decision.parent?.id ?? null,
+      startedAt,
+      tables,
+      excluded: this.#excluded,
+      fingerprint: await columnFingerprint(this.#client, this.#bound),
+      from: log
+        ? { snapshot: log.to, moment: log.toMoment }
+        : { snapshot: before.snapshot, moment: formatMoment(before.moment) },
+      plan: await planChunks(this.#client, this.#bound, {
+        tenant: this.#tenant,
+        tables,
+        target: this.#options.chunkBytes ?? CHUNK_BYTES,
+      }),
+    };
+    await writeProgress(this.#ctx, this.#tenant, 0, plan);
+    return plan;
+  }
+
+  async #log(
+    run: BackupRun,
+    arenas: ArenaPool,
+    from: { snapshot: string; moment: string },
+    to: LogEnd,
+  ): Promise<{ objects: ManifestObject[]; rawBytes: number }> {
+    const objects: ManifestObject[] = [];
+    let rawBytes = 0;
+    const fromId = await horizonAt(this.#client, from.moment);
+    if (fromId === undefined) {
+      throw new DatabaseError('HF_HISTORY_PRUNED', `History from ${from.moment} on was pruned while the backup ran.`, {
+        action: 'Run a full backup, and keep history for longer than the time between backups.',
+        details: { from: from.moment },
+      });
+    }
+    const tables = this.#facts.tables.map((t) => tableNamed(this.#bound, t.name));
+    const spec = { fromId, toId: to.id, tenant: this.#tenant, tables, snapshot: to.snapshot };
+    await readLog(this.#client, this.#bound, spec, {
+      arenas,
+      cut: this.#options.chunkBytes ?? CHUNK_BYTES,
+      take: (part) => {
+        rawBytes += part.bytes;
+        run.write('log', part, (object) => objects.push(object));
+      },
+    });
+    await run.settled();
+    return { objects, rawBytes };
+  }
+
+  /** Runs a step and keeps its result. */
+  async #step<T>(step: string, work: () => Promise<T>): Promise<T> {
+    const began = performance.now();
+    try {
+      const result = await work();
+      await this.#log_(step, 'ok', performance.now() - began);
+      return result;
+    } catch (error) {
+      await this.#log_(step, 'failed', performance.now() - began, describeError(error)).catch(() => {}); // the step's error counts
+      throw error;
+    }
+  }
+
+  #log_(step: string, result: StepResult, milliseconds?: number, detail?: unknown): Promise<void> {
+    const line = { backup: this.#id, tenant: this.#tenant, step, result, detail };
+    return logStep(this.#client, milliseconds === undefined ? line : { ...line, milliseconds });
+  }
+}
+
+/** `20261121T085752123Z-full-9f3ac1`: sorts by time. */
+function backupId(startedAt: string, type: BackupType): string {
+  const time = startedAt.replace(/[-:.]/g, '').replace(/\d{3}Z$/, 'Z');
+  return `${time}-${type.replace('_', '-')}-${randomBytes(3).toString('hex')}`;
+}
+
+export const manifestDigest = (manifest: Manifest): string =>
+  createHash('sha256').update(documentBytes(manifest)).digest('hex');

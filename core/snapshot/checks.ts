@@ -1,0 +1,78 @@
+/** What must hold before a backup begins. Quick: catalog look-ups and one write to the store. */
+import type pg from 'pg';
+import { tableNamed } from '../datamap/reach.ts';
+import { didYouMean } from '../datamap/suggest.ts';
+import type { BoundMap, TableName } from '../datamap/types.ts';
+import { ConfigError, DatabaseError } from '../errors.ts';
+import { ident, qualified } from '../sql.ts';
+import { SHARED } from './types.ts';
+
+/** @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED; ConfigError HF_TENANT_UNKNOWN, HF_TENANT_RESERVED */
+export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: string | null): Promise<void> {
+  const { rows } = await client.query<{ installed: boolean }>(
+    "select to_regclass('holdfast.tenant_backups') is not null as installed",
+  );
+  if (!rows[0]!.installed) {
+    throw new DatabaseError('HF_NOT_INSTALLED', 'Holdfast is not installed in this database.', {
+      action: 'Run "holdfast install" first: without the trail a backup cannot be made consistent.',
+    });
+  }
+  const bare = bound.tables.filter((t) => t.id === 0);
+  const disabled = await client.query<{ oid: string }>(
+    `select t.oid::int8::text as oid from unnest($1::oid[]) as t (oid)
+      where not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+                                join pg_namespace n on n.oid = p.pronamespace
+                         where g.tgrelid = t.oid and n.nspname = 'holdfast' and g.tgenabled = 'A')`,
+    [bound.tables.map((t) => t.oid)],
+  );
+  const off = disabled.rows.map((row) => bound.tables.find((t) => t.oid === Number(row.oid))!);
+  const open = [...new Set([...bare, ...off])].map((t) => t.name);
+  if (open.length > 0) {
+    throw new DatabaseError('HF_NOT_PROTECTED', `Changes are not being captured for: ${open.join(', ')}.`, {
+      action: 'Run "holdfast install" again, or "holdfast doctor" to see why.',
+      details: { tables: open },
+    });
+  }
+  if (tenant !== null) await checkTenant(client, bound, tenant);
+}
+
+async function checkTenant(client: pg.Client, bound: BoundMap, tenant: string): Promise<void> {
+  if (tenant === SHARED) {
+    throw new ConfigError('HF_TENANT_RESERVED', `"${SHARED}" stands for rows without a tenant.`, {
+      action: 'Back up the whole database to include them.',
+    });
+  }
+  const { table, key } = bound.map.tenants;
+  const { schema, relname } = tableNamed(bound, table);
+  const from = `from ${qualified(schema, relname)}`;
+  // Compared as text, so that a name of another shape than the key's type is simply not found.
+  const found = await client.query(`select ${from} where ${ident(key)}::text = $1`, [tenant]);
+  if (found.rowCount) return;
+  const near = await client.query<{ tenant: string }>(`select ${ident(key)}::text as tenant ${from} limit 1000`);
+  const names = near.rows.map((row) => row.tenant);
+  throw new ConfigError('HF_TENANT_UNKNOWN', `There is no tenant ${JSON.stringify(tenant)} in ${table}.`, {
+    action: `Give the value of ${table}.${key}.${didYouMean(tenant, names)}`,
+    details: { tenant, examples: names.slice(0, 5) },
+  });
+}
+
+/** Which tables a backup holds. @throws ConfigError HF_TABLE_UNKNOWN */
+export function selectTables(
+  bound: BoundMap,
+  selection: { readonly tables?: readonly TableName[]; readonly exclude?: readonly TableName[] },
+): { tables: TableName[]; excluded: TableName[] } {
+  const all = bound.tables.map((t) => t.name);
+  const named = (names: readonly TableName[]) =>
+    names.map((name) => {
+      const full = all.includes(name) ? name : all.find((other) => other === `public.${name}`);
+      if (full) return full;
+      throw new ConfigError('HF_TABLE_UNKNOWN', `${name} is not a protected table.`, {
+        action: `Name a table of holdfast.yaml.${didYouMean(name, all)}`,
+        details: { table: name },
+      });
+    });
+  const wanted = selection.tables ? named(selection.tables) : all;
+  const unwanted = named(selection.exclude ?? []);
+  const tables = all.filter((name) => wanted.includes(name) && !unwanted.includes(name));
+  return { tables, excluded: all.filter((name) => !tables.includes(name)) };
+}

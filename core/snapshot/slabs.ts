@@ -1,0 +1,137 @@
+/** From split rows to a stored object: slabs per tenant, persons' keys, sealing ahead, writing in order. */
+import type { ObjectStore, PersonKey, PersonKeyStore } from '../ports.ts';
+import type { RowArena } from './arena.ts';
+import { ObjectWriter } from './container.ts';
+import type { Part } from './readChunk.ts';
+import { sealSlab } from './slab.ts';
+import type { TenantRows } from './split.ts';
+import { type ManifestObject, SHARED, type SlabInput } from './types.ts';
+
+/** Slabs that are being compressed and sealed at once, for two cores. */
+const AHEAD = 3;
+
+export interface ObjectAbout {
+  readonly backup: string;
+  readonly name: string;
+  readonly kind: ManifestObject['kind'];
+}
+
+export interface SealingContext {
+  readonly store: ObjectStore;
+  readonly persons: PersonKeyStore;
+  /** The key of a tenant in this backup, made on first use. */
+  readonly backupKey: (tenant: string) => Promise<Buffer>;
+}
+
+/** Writes a part as one object with a slab per tenant. The arena may be reused when it resolves. */
+export async function writePart(ctx: SealingContext, about: ObjectAbout, part: Part): Promise<ManifestObject> {
+  const byTenant = groupByTenant(part);
+  const { backup, name, kind } = about;
+  const writer = new ObjectWriter(ctx.store, { name, kind, snapshot: part.snapshot });
+  try {
+    const running: Promise<{ tenant: string; rows: Record<string, number>; bytes: Buffer }>[] = [];
+    const addNext = async () => {
+      const { bytes, ...slab } = await running.shift()!;
+      await writer.add(slab, bytes);
+    };
+    let ordinal = 0;
+    for (const [tenant, tables] of byTenant) {
+      const place = { backup, tenant, object: name, ordinal: ordinal++, snapshot: part.snapshot };
+      const sealing = sealTenant(ctx, place, tables, part.arena);
+      sealing.catch(() => {}); // thrown where its turn comes
+      running.push(sealing);
+      if (running.length >= AHEAD) await addNext();
+    }
+    while (running.length > 0) await addNext();
+    return await writer.finish();
+  } catch (error) {
+    await writer.abort(error);
+    throw error;
+  }
+}
+
+type Place = Pick<SlabInput, 'backup' | 'tenant' | 'object' | 'ordinal' | 'snapshot'>;
+interface TableRows {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly sealed: readonly string[];
+  readonly rows: TenantRows;
+}
+
+function groupByTenant(part: Part): Map<string, TableRows[]> {
+  const byTenant = new Map<string, TableRows[]>();
+  for (const { source, tenants } of part.tables) {
+    for (const rows of tenants) {
+      const tenant = rows.tenant ?? source.tenant ?? SHARED;
+      const tables = byTenant.get(tenant);
+      const { table, columns, sealed } = source;
+      if (tables) tables.push({ table, columns, sealed, rows });
+      else byTenant.set(tenant, [{ table, columns, sealed, rows }]);
+    }
+  }
+  return byTenant;
+}
+
+async function sealTenant(ctx: SealingContext, place: Place, tables: readonly TableRows[], arena: RowArena) {
+  const ids = new Set<string>();
+  for (const { rows } of tables) for (const person of rows.persons) ids.add(person);
+  const [key, known] = await Promise.all([ctx.backupKey(place.tenant), ctx.persons.obtain(place.tenant, [...ids])]);
+  const bytes = await sealSlab({ ...place, ...slabContent(tables, known, arena) }, key);
+  const rows: Record<string, number> = {};
+  for (const table of tables) rows[table.table] = (rows[table.table] ?? 0) + table.rows.rows;
+  return { tenant: place.tenant, rows, bytes };
+}
+
+/** Sections and capsules of one slab. Values of persons without a key, that is erased ones, are left out for good. */
+function slabContent(
+  tables: readonly TableRows[],
+  known: ReadonlyMap<string, PersonKey>,
+  arena: RowArena,
+): Pick<SlabInput, 'sections' | 'persons'> {
+  const view = ([offset, length]: readonly [number, number]) => arena.bytes.subarray(offset, offset + length);
+  const persons: { ref: string; key: Buffer; parts: Uint8Array[] }[] = [];
+  const indexOf = new Map<string, number>();
+  const none = new Uint8Array(0);
+  const sections = tables.map(({ table, columns, sealed, rows }, section) => {
+    const index = rows.persons.map((person, local) => {
+      const key = known.get(person);
+      if (!key) return -1;
+      let at = indexOf.get(person);
+      if (at === undefined) {
+        at = persons.push({ ...key, parts: tables.map(() => none) }) - 1;
+        indexOf.set(person, at);
+      }
+      persons[at]!.parts[section] = view(rows.parts[local]!);
+      return at;
+    });
+    const erased = index.includes(-1);
+    const runs = rows.runs.map(([person, count]) => [person < 0 ? -1 : index[person]!, count] as const);
+    const open = erased ? withNulls(view(rows.open), rows.runs, index, sealed.length) : view(rows.open);
+    return { table, columns, sealed, rows: rows.rows, runs, open };
+  });
+  return { sections, persons };
+}
+
+const NEWLINE = 10;
+
+/** Open rows of erased persons become whole rows with nulls where the sealed values were. Rare, so it may be slow. */
+function withNulls(
+  open: Uint8Array,
+  runs: readonly (readonly [number, number])[],
+  index: readonly number[],
+  sealed: number,
+): Uint8Array {
+  const nulls = Buffer.from(`${'\t\\N'.repeat(sealed)}\n`);
+  const pieces: Uint8Array[] = [];
+  let at = 0;
+  for (const [person, count] of runs) {
+    const gone = person >= 0 && index[person] === -1;
+    for (let row = 0; row < count; row++) {
+      const end = open.indexOf(NEWLINE, at) + 1;
+      if (gone) pieces.push(open.subarray(at, end - 1), nulls);
+      else pieces.push(open.subarray(at, end));
+      at = end;
+    }
+  }
+  return Buffer.concat(pieces);
+}
