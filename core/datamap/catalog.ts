@@ -33,6 +33,8 @@ export interface CatalogTable {
   readonly triggers: readonly CatalogTrigger[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
+  /** Whether row-level security may keep rows from the connected role: a backup made by it would lack them. */
+  readonly rowsHidden: boolean;
   /** The planner's estimate, partitions included; -1 when the table was never analysed. */
   readonly estimatedRows: number;
   /** Whether the connected role owns it (may create triggers on it). */

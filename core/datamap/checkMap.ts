@@ -79,6 +79,14 @@ function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap, know
   } else if (!live.readable) {
     add('HF_TABLE_DENIED', 'error', `This role may not read ${name}.`, `grant select on ${sql} to current_user;`);
   }
+  if (live.rowsHidden) {
+    add(
+      'HF_ROWS_HIDDEN',
+      'error',
+      `Row-level security may hide rows of ${name} from this role: a backup would lack them, and nobody would notice.`,
+      `create policy holdfast on ${sql} to current_user using (true) with check (true);   -- or give the role BYPASSRLS`,
+    );
+  }
   unclassed(table, live, bound, add);
   droppedColumns(table, bound, known, add);
   if (table.key.length === 0) {
@@ -133,8 +141,17 @@ type Add = (code: string, severity: Finding['severity'], message: string, mend: 
 function unclassed(table: BoundTable, live: CatalogTable, bound: BoundMap, add: Add): void {
   const rule = bound.map.tables.find((t) => t.name === table.name)!;
   const missing = live.columns.filter((c) => !Object.hasOwn(rule.columns, c.name));
+  const { tenants, persons } = bound.map;
   const around =
-    table.name === bound.map.persons?.table ? 'owner' : table.person ? 'owned' : table.tenant ? 'tenant' : 'shared';
+    table.name === tenants.table
+      ? 'tenants'
+      : table.name === persons?.table
+        ? 'persons'
+        : table.person
+          ? 'owned'
+          : table.tenant
+            ? 'tenant'
+            : 'shared';
   const locating = new Set([
     ...table.key,
     ...table.foreignKeys.flatMap((f) => f.columns),

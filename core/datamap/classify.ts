@@ -5,8 +5,8 @@ import { singular, words } from './words.ts';
 
 /** What is known of the table when its columns are classed. */
 export interface Surroundings {
-  /** owner: the table of persons itself. owned: rows belong to a person. tenant: to a tenant only. shared: to no one. */
-  readonly table: 'owner' | 'owned' | 'tenant' | 'shared';
+  /** tenants, persons: the table that has a row for each. owned: rows belong to a person. tenant: to a tenant only. shared: to no one. */
+  readonly table: 'tenants' | 'persons' | 'owned' | 'tenant' | 'shared';
   /** Keys, foreign keys, tenant and person columns: rows are found by them, so they cannot be sealed. */
   readonly locates: boolean;
 }
@@ -37,6 +37,7 @@ const FREE_TEXT = set(
   `body content transcript transcription note message comment text diary journal answer reply feedback remark memo reason
    review story confession prompt response conversation chat inhalt notiz bemerkung kommentar nachricht`,
 );
+const POSTAL = set('address street city town zip zipcode postcode postal plz adresse strasse straße ort direccion');
 const SHORT_TEXT = set(
   'name title subject description bio about summary label caption headline filename url link path titel bezeichnung',
 );
@@ -57,7 +58,7 @@ export function classify(column: CatalogColumn, around: Surroundings): ColumnCla
   const has = (group: ReadonlySet<string>) => plain.some((word) => group.has(word)) || group.has(plain.join(''));
   const textual = TEXTUAL.test(column.baseType);
   const flag = column.baseType === 'boolean';
-  const person = around.table === 'owner' || around.table === 'owned';
+  const person = around.table === 'persons' || around.table === 'owned';
 
   if (around.table === 'shared') return sharedClass(column, plain);
   if (has(SENSITIVE)) return 'sensitive';
@@ -65,6 +66,8 @@ export function classify(column: CatalogColumn, around: Surroundings): ColumnCla
   // `email_verified`, `phone_verified_at`, `address_count`: about the record, not about the person.
   const about = flag || /^(timestamp|time |interval|smallint|integer|bigint)/.test(column.baseType);
   const birth = plain.some((word) => /^(birth|birthday|birthdate|born|dob|age|geburtstag|geburtsdatum)$/.test(word));
+  // An organisation's own address is no one's home.
+  if (around.table === 'tenants' && plain.some((word) => POSTAL.has(word))) return 'internal';
   if (birth || (!about && (has(PERSONAL) || pairs.some((pair) => PERSONAL_PAIRS.has(pair))))) return 'personal';
   if (textual && has(SECRETS)) return person ? 'personal' : 'internal';
   if (textual && has(FREE_TEXT)) return person ? 'sensitive' : 'personal';

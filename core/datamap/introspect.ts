@@ -3,11 +3,19 @@ import { type Client, joinTableName } from '../sql.ts';
 import type { Catalog, CatalogColumn, CatalogForeignKey, CatalogTable, CatalogTrigger } from './catalog.ts';
 import type { TableName } from './types.ts';
 
+const POLICY_APPLIES = `(0 = any(p.polroles) or exists (
+  select from unnest(p.polroles) r where pg_has_role(r, 'USAGE')))`;
+
 /** Relations outside system schemas, ours, other sessions' temporary ones, and extensions' own. */
 const RELATIONS = `
   select c.oid::int8::text as oid, n.nspname::text as schema, c.relname::text, c.relkind::text as kind,
          c.relpersistence::text as persistence, c.relispartition as is_partition, pg_partition_root(c.oid)::oid::int8::text as root,
          c.relrowsecurity as row_security, c.relforcerowsecurity as force_row_security,
+         row_security_active(c.oid) and (
+           not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*'
+                          and pg_get_expr(p.polqual, p.polrelid) = 'true' and ${POLICY_APPLIES})
+           or exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive and ${POLICY_APPLIES})
+         ) as rows_hidden,
          c.reltuples::float8 as tuples, pg_has_role(c.relowner, 'USAGE') as owned,
          has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') as readable,
          (select i.inhparent::int8::text from pg_inherits i where i.inhrelid = c.oid and not c.relispartition
@@ -81,6 +89,7 @@ interface Relation {
   root: string | null;
   row_security: boolean;
   force_row_security: boolean;
+  rows_hidden: boolean;
   tuples: number;
   owned: boolean;
   readable: boolean;
@@ -138,6 +147,7 @@ export async function introspect(client: Client): Promise<Catalog> {
       triggers: (triggers.get(r.oid) ?? []).map(trigger),
       rowSecurity: r.row_security,
       forceRowSecurity: r.force_row_security,
+      rowsHidden: r.rows_hidden,
       estimatedRows: estimate(r, leaves),
       owned: r.owned,
       readable: r.readable,

@@ -146,7 +146,8 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
       parent: best.key.parent,
       parentColumns: best.key.parentColumns,
     };
-    const rivals = steps.filter((s) => s.table === best.table && s !== best && s.cost === best.cost);
+    const equal = steps.filter((s) => s.table === best.table && s.cost === best.cost);
+    const rivals = equal.filter((s) => s !== best && personLike(s.key.parent) === personLike(best.key.parent));
     if (rivals.length > 0) {
       const list = rivals.map((s) => `via ${s.key.columns.join(', ')}`).join(' or ');
       search.notes.push({

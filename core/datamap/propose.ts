@@ -51,7 +51,7 @@ export function propose(catalog: Catalog, options: ProposeOptions = {}): Proposa
       name: table.name,
       ...(tenant ? { tenant: tenant.reach } : {}),
       ...(person ? { person: person.reach } : {}),
-      columns: columnRules(table, tenant, person, persons, notes),
+      columns: columnRules(table, { tenant, person, tenants, persons }, notes),
       erase: erasure(seen, table, person, persons, personPaths, notes),
     };
   });
@@ -85,18 +85,25 @@ function noteTable(table: CatalogTable, tenant: Found | undefined, notes: Note[]
 
 function columnRules(
   table: CatalogTable,
-  tenant: Found | undefined,
-  person: Found | undefined,
-  persons: Anchor | undefined,
+  owners: { tenant: Found | undefined; person: Found | undefined; tenants: Anchor; persons: Anchor | undefined },
   notes: Note[],
 ): Record<string, ColumnRule> {
+  const { tenant, person, tenants, persons } = owners;
   const locating = new Set([
     ...table.key,
     ...table.foreignKeys.flatMap((f) => f.columns),
     ...[tenant, person].flatMap((f) => (!f ? [] : f.reach.kind === 'column' ? [f.reach.column] : f.reach.columns)),
   ]);
   const around: Surroundings['table'] =
-    table === persons?.table ? 'owner' : person ? 'owned' : tenant ? 'tenant' : 'shared';
+    table === tenants.table
+      ? 'tenants'
+      : table === persons?.table
+        ? 'persons'
+        : person
+          ? 'owned'
+          : tenant
+            ? 'tenant'
+            : 'shared';
   const rules = table.columns.map((column): [string, ColumnRule] => {
     const locates = locating.has(column.name);
     const proposed = classify(column, { table: around, locates });

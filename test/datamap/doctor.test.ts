@@ -179,6 +179,24 @@ test.each(cases)('finds %s', async (_, ddl, edit, expected) => {
   expect(found).toEqual([expect.objectContaining(expected)]);
 });
 
+test('finds rows that row-level security hides, until a policy shows them', async () => {
+  await run('alter table notes enable row level security; alter table notes force row level security');
+  expect(await findings()).toEqual([]); // a superuser sees everything
+  await client.query('create role keeper; grant all on schema public to keeper');
+  await run('alter table orgs owner to keeper; alter table users owner to keeper; alter table notes owner to keeper');
+  try {
+    await client.query('set role keeper');
+    const [finding] = await findings();
+    expect(finding).toMatchObject({ code: 'HF_ROWS_HIDDEN', severity: 'error', table: 'public.notes' });
+    await client.query(finding!.mend);
+    expect(await findings()).toEqual([]);
+    await client.query('create policy not_all on public.notes as restrictive using (id < 10)');
+    expect((await findings()).map((f) => f.code)).toEqual(['HF_ROWS_HIDDEN']);
+  } finally {
+    await client.query('reset role; drop owned by keeper cascade; drop role keeper');
+  }
+});
+
 test('counts rows whose tenant is NULL', async () => {
   await run(`alter table notes alter user_id drop not null; alter table notes drop constraint notes_user_id_fkey;
     insert into notes values (1, 1), (2, null), (3, 99)`);
