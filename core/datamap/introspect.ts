@@ -31,7 +31,13 @@ const COLUMNS = `
          a.attnotnull as not_null, pg_get_expr(d.adbin, d.adrelid) as expression,
          a.attidentity::text as identity, a.attgenerated::text as generated,
          format_type(base.oid, -1) as base_type, base.typtype::text as type_kind,
-         coalesce(l.collisdeterministic, true) as deterministic
+         coalesce(l.collisdeterministic, true) as deterministic,
+         (select format('operator(%I.%s)', n.nspname, o.oprname)
+            from pg_opclass c
+            join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3
+                          and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+            join pg_operator o on o.oid = m.amopopr join pg_namespace n on n.oid = o.oprnamespace
+           where c.opcmethod = 403 and c.opcdefault and c.opcintype = base.oid and n.nspname <> 'pg_catalog') as equals
     from pg_attribute a
     cross join lateral (
       with recursive chain as (
@@ -167,6 +173,7 @@ interface ColumnRow {
   base_type: string;
   type_kind: string;
   deterministic: boolean;
+  equals: string | null;
 }
 
 const column = (row: ColumnRow): CatalogColumn => ({
@@ -177,6 +184,7 @@ const column = (row: ColumnRow): CatalogColumn => ({
   ...(row.expression === null ? {} : { default: row.expression }),
   identity: IDENTITY[row.identity] ?? '',
   generated: GENERATED[row.generated] ?? '',
+  ...(row.equals === null ? {} : { equals: row.equals }),
   baseType: row.base_type,
   typeKind: row.type_kind,
   deterministic: row.deterministic,

@@ -44,10 +44,8 @@ export function reachSql(
     }
     const parent = tableNamed(bound, reach.parent);
     const to = `${alias}_${what}_${joins.length + 1}`;
-    const on = reach.columns.map(
-      (column, i) => `${ident(to)}.${ident(reach.parentColumns[i]!)} = ${ident(from)}.${ident(column)}`,
-    );
-    joins.push(`left join ${qualified(parent.schema, parent.relname)} as ${ident(to)} on ${on.join(' and ')}`);
+    const on = joinCondition(parent, to, reach, from);
+    joins.push(`left join ${qualified(parent.schema, parent.relname)} as ${ident(to)} on ${on}`);
     from = to;
   }
   return { expression: 'null::text', joins: '' };
@@ -55,7 +53,7 @@ export function reachSql(
 
 /**
  * A condition that holds for the rows of one tenant (`many: false`) or of an array of tenants. It compares in the column's own
- * type, so an index on the tenant column (and on the foreign keys of a path) is used; a path becomes nested IN lists.
+ * type, so an index on the tenant column (and on the foreign keys of a path) is used; a path becomes nested EXISTS.
  * `param` is `$n` or a quoted literal. It is left untyped on purpose: PostgreSQL gives it the column's type, so the same `$n`
  * must not stand elsewhere in the statement with another type. Text that is no value of that type raises 22P02/22003.
  * Rows of a shared table belong to no tenant: `false`.
@@ -89,19 +87,33 @@ function ownerPredicate(
   param: string,
   options: { many?: boolean },
 ): string {
-  const equals = options.many ? `= any(${param})` : `= ${param}`;
   const build = (at: BoundTable, as: string, depth: number): string => {
     const reach = at[what];
     if (!reach) return 'false';
-    if (reach.kind === 'column') return `${ident(as)}.${ident(reach.column)} ${equals}`;
+    if (reach.kind === 'column') {
+      const value = options.many ? `any(${param})` : param;
+      return `${ident(as)}.${ident(reach.column)} ${equalsOf(at, reach.column)} ${value}`;
+    }
     const parent = tableNamed(bound, reach.parent);
     const inner = `${alias}_${what}_${depth}`;
-    const list = (columns: readonly string[], of: string) => columns.map((c) => `${ident(of)}.${ident(c)}`).join(', ');
     return (
-      `(${list(reach.columns, as)}) in (select ${list(reach.parentColumns, inner)}` +
-      ` from ${qualified(parent.schema, parent.relname)} as ${ident(inner)} where ${build(parent, inner, depth + 1)})`
+      `exists (select from ${qualified(parent.schema, parent.relname)} as ${ident(inner)}` +
+      ` where ${joinCondition(parent, inner, reach, as)} and ${build(parent, inner, depth + 1)})`
     );
   };
   reachPath(bound, table, what); // refuses a circle before the recursion would follow it
   return build(table, alias, 1);
+}
+
+const equalsOf = (table: BoundTable, column: string): string =>
+  table.columns.find((c) => c.name === column)?.equals ?? '=';
+
+/** Compares with the operator of the parent's key, as the foreign key does. */
+function joinCondition(parent: BoundTable, to: string, reach: Extract<Reach, { kind: 'via' }>, from: string): string {
+  return reach.columns
+    .map((column, i) => {
+      const key = reach.parentColumns[i]!;
+      return `${ident(to)}.${ident(key)} ${equalsOf(parent, key)} ${ident(from)}.${ident(column)}`;
+    })
+    .join(' and ');
 }

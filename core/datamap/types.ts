@@ -63,6 +63,11 @@ export interface BoundColumn {
   readonly identity: '' | 'always' | 'by default';
   /** Generated columns are read but never written. */
   readonly generated: '' | 'stored' | 'virtual';
+  /**
+   * The equality operator of its type where that lives outside pg_catalog: `operator(public.=)` for citext. Under the pinned
+   * search_path a plain `=` would not find it, or would compare as another type.
+   */
+  readonly equals?: string;
   readonly rule: ColumnRule;
 }
 

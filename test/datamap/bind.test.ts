@@ -111,6 +111,32 @@ test('tenantPredicate uses the index on the tenant column', async () => {
   expect(JSON.stringify(plan.rows)).toMatch(/Index Cond: \(.*mandantNr.* = '1'::bigint\)/);
 });
 
+test('keys of types from extensions compare as the foreign key does', async () => {
+  await client.query('create schema ext; create extension citext schema ext');
+  await client.query(`
+    create table shop.club (handle ext.citext primary key);
+    create table shop.gast (id int primary key, club ext.citext not null references shop.club);
+    create table shop.besuch (id int primary key, gast int references shop.gast, club ext.citext references shop.club);
+    insert into shop.club values ('Alpha'), ('Beta');
+    insert into shop.gast values (1, 'ALPHA'), (2, 'beta');
+    insert into shop.besuch values (1, 1, 'alpha'), (2, 2, null)`);
+  const map = `version: 1\ntenant: shop.club(handle)\ntables:
+  shop.club: {tenant: handle}
+  shop.gast: {tenant: via club}
+  shop.besuch: {tenant: via gast}\n`;
+  expect(await tenantsOf('shop.gast', map)).toEqual(['Alpha', 'Beta']);
+  const bound = await bind(client, parseMap(map));
+  for (const name of ['shop.club', 'shop.gast', 'shop.besuch']) {
+    for (const [param, many] of [
+      ["'aLPHA'", false],
+      ["'{aLPHA}'", true],
+    ] as const) {
+      const where = tenantPredicate(bound, tableNamed(bound, name), 't', param, { many });
+      expect((await client.query(`select from ${name} t where ${where}`)).rowCount).toBe(1);
+    }
+  }
+});
+
 test('an unclassed column is treated as personal, one that locates rows as internal', async () => {
   const bound = await bind(client, parseMap(MAP));
   const rules = tableNamed(bound, 'shop.position').columns.map((c) => [c.name, c.rule.class, c.rule.sealed]);
