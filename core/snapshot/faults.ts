@@ -18,7 +18,10 @@ export interface Fault {
   readonly kind: FaultKind;
   /** Name of the object, or of the manifest. */
   readonly object: string;
-  /** The damaged bytes, as far as they can be told apart from sound ones; absent for a whole object that is not there. */
+  /**
+   * The damaged bytes, as far as they can be told apart from sound ones; absent for an object that is
+   * not there, and for a manifest or key, which is sound or not as a whole.
+   */
   readonly range?: { readonly offset: number; readonly length: number };
   readonly expected: string;
   readonly got: string;

@@ -115,8 +115,7 @@ async function readOrNote(
   } catch (error) {
     const kind = error instanceof HoldfastError ? KIND[error.code] : undefined;
     if (!kind) throw error;
-    const range = { offset: 0, length: ref.size };
-    faults.push({ kind, object: ref.name, range, expected: 'a sound manifest', got: (error as Error).message });
+    faults.push({ kind, object: ref.name, expected: 'a sound manifest', got: (error as Error).message });
     return undefined;
   }
 }
