@@ -5,7 +5,9 @@ import type { Catalog, CatalogTable } from './catalog.ts';
 import { classify } from './classify.ts';
 import type { Finding } from './finding.ts';
 import { formatTable, nameList } from './format.ts';
+import { formatReach } from './notation.ts';
 import { CLASSES, isProtected } from './parse.ts';
+import { spellsDifferently } from './paths.ts';
 import { propose } from './propose.ts';
 import type { BoundMap, BoundTable, DataMap, Reach, TableName } from './types.ts';
 
@@ -108,7 +110,10 @@ function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap, know
     );
   }
   unowned(table, bound, add);
-  for (const what of ['tenant', 'person'] as const) checkReach(table, live, what, add);
+  for (const what of ['tenant', 'person'] as const) {
+    checkReach(table, live, what, add);
+    checkSpelling(table, live, what, bound, add);
+  }
   if (live.unlogged) {
     add(
       'HF_TABLE_UNLOGGED',
@@ -257,4 +262,30 @@ function checkReach(table: BoundTable, live: CatalogTable, what: 'tenant' | 'per
       columns[0],
     );
   }
+}
+
+function checkSpelling(
+  table: BoundTable,
+  live: CatalogTable,
+  what: 'tenant' | 'person',
+  bound: BoundMap,
+  add: Add,
+): void {
+  const anchor = what === 'tenant' ? bound.map.tenants : bound.map.persons;
+  const reach = table[what];
+  if (reach?.kind !== 'column' || !anchor || anchor.table === table.name) return;
+  if (!spellsDifferently(live, reach.column)) return;
+  const via = formatReach({
+    kind: 'via',
+    columns: [reach.column],
+    parent: anchor.table,
+    parentColumns: [anchor.key],
+  });
+  add(
+    'HF_OWNER_SPELLING',
+    'error',
+    `${table.name}.${reach.column} may spell its ${what} otherwise than ${anchor.table} does (its type calls "A" and "a" equal), and ${what}s are told apart by spelling.`,
+    `Write into holdfast.yaml, under ${table.name}:\n    ${what}: ${via}`,
+    reach.column,
+  );
 }

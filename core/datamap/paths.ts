@@ -80,7 +80,7 @@ export function findPaths(catalog: Catalog, search: Search): Map<TableName, Foun
   for (const table of open) {
     if (found.has(table.name)) continue;
     const column = conventionalColumn(table, anchor.table, anchor.key);
-    if (column === undefined) continue;
+    if (column === undefined || spellsDifferently(table, column)) continue;
     found.set(table.name, { reach: { kind: 'column', column }, owns: true, cost: 0 });
     search.notes.push({
       table: table.name,
@@ -97,7 +97,7 @@ function directColumn(table: CatalogTable, found: ReadonlyMap<TableName, Found>,
     const parent = key.parent === table.name ? undefined : found.get(key.parent);
     if (parent?.reach.kind !== 'column' || !parent.owns) return [];
     const column = key.columns[key.parentColumns.indexOf(parent.reach.column)];
-    if (column === undefined) return [];
+    if (column === undefined || spellsDifferently(table, column)) return [];
     const how = search.what === 'tenant' ? 'owns' : grade([column], key.onDelete, required(table, [column]));
     return [{ column, how: how as Grade, required: required(table, [column]), key }];
   });
@@ -163,6 +163,15 @@ function settlePaths(open: readonly CatalogTable[], found: Map<TableName, Found>
     }
     found.set(best.table.name, { reach, owns: best.how === 'owns', cost: best.cost });
   }
+}
+
+/**
+ * Whether equal values of the column may differ as text ("ACME" and "Acme" in citext). Owners are told apart by text, so the
+ * value must be taken from the owner's own row then.
+ */
+export function spellsDifferently(table: Pick<CatalogTable, 'columns'>, name: string): boolean {
+  const column = table.columns.find((c) => c.name === name);
+  return column !== undefined && (column.equals !== undefined || !column.deterministic);
 }
 
 const personLike = (name: TableName): number => (looksLikePersons(splitTableName(name).relname) ? 1 : 0);

@@ -197,6 +197,24 @@ test('finds rows that row-level security hides, until a policy shows them', asyn
   }
 });
 
+test('finds a tenant column that may be spelled in several ways', async () => {
+  await run(`create collation whatever (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table spaces (code text collate whatever primary key);
+    create table things (id int primary key, code text collate whatever not null references spaces);
+    create index on things (code)`);
+  const map = `version: 1\ntenant: spaces(code)\ntables:
+  spaces: {tenant: code, columns: {internal: [code]}}
+  things: {tenant: code, columns: {internal: [id, code]}}
+exclude: [orgs, users, notes]\n`;
+  const found = await findings(map);
+  expect(found).toMatchObject([
+    { code: 'HF_OWNER_SPELLING', severity: 'error', table: 'public.things', column: 'code' },
+  ]);
+  expect(
+    await findings(map.replace('things: {tenant: code', 'things: {tenant: via code -> public.spaces(code)')),
+  ).toEqual([]);
+});
+
 test('counts rows whose tenant is NULL', async () => {
   await run(`alter table notes alter user_id drop not null; alter table notes drop constraint notes_user_id_fkey;
     insert into notes values (1, 1), (2, null), (3, 99)`);

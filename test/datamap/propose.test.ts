@@ -208,6 +208,19 @@ test('what acts on a row does not own it, and what others need is anonymised', a
   );
 });
 
+test('an owner whose key has several spellings is read from its own row', async () => {
+  const { reaches } = await proposalFor(`
+    create collation whatever (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table companies (code text collate whatever primary key);
+    create table users (id int primary key, company_code text collate whatever not null references companies, email text);
+    create table logs (id int primary key, user_id int not null references users);`);
+  expect(reaches).toEqual({
+    'public.companies': 'code',
+    'public.users': 'via company_code -> public.companies(code) | id | delete',
+    'public.logs': 'via user_id -> public.users(id) | user_id | delete',
+  });
+});
+
 test('people who belong to many tenants are shared', async () => {
   const { reaches } = await proposalFor(`
     create table teams (id int primary key, name text);
