@@ -26,17 +26,20 @@ export type KeyOf = (target: TargetTable, record: string) => readonly Text[];
  * numbers that a P row knows; `_hf_do` what is to be done (I, U, D, R replace, - nothing); `_hf_changed` columns that differ;
  * `_hf_late` a delete that must wait for the rows that still point at it.
  */
-const SERVICE =
-  '_hf_record text collate "C", _hf_kind "char" not null, _hf_set int2[], _hf_do "char", _hf_changed int2[], _hf_late boolean not null default false';
+const SERVICE = `_hf_record text collate "C", _hf_kind "char" not null default 'F', _hf_set int2[], _hf_do "char", _hf_changed int2[],
+   _hf_late boolean not null default false`;
 
 export class Stage {
   readonly #client: Client;
   readonly #targets: ReadonlyMap<number, TargetTable>;
   readonly #keyOf: KeyOf;
+  readonly #prefix: string;
   readonly #staged = new Map<number, StagedTable>();
 
-  constructor(client: Client, targets: readonly TargetTable[], keyOf: KeyOf) {
+  /** `prefix` tells two stages of one transaction apart. */
+  constructor(client: Client, targets: readonly TargetTable[], keyOf: KeyOf, prefix = '_hf_stage') {
     this.#client = client;
+    this.#prefix = prefix;
     this.#targets = new Map(targets.map((t) => [t.bound.id, t]));
     this.#keyOf = keyOf;
   }
@@ -52,7 +55,7 @@ export class Stage {
     const target = this.#targets.get(id);
     if (!target) throw notRestorable(id);
     if (target.bound.key.length === 0) throw keyless(target);
-    const sql = `pg_temp.${ident(`_hf_stage_${id}`)}`;
+    const sql = `pg_temp.${ident(`${this.#prefix}_${id}`)}`;
     const columns = target.columns.map((c) => `${ident(c.name)} ${c.stageType}`);
     await this.#client.query(`create temporary table ${sql} (${[SERVICE, ...columns].join(', ')}) on commit drop`);
     const staged = { target, sql };
@@ -113,6 +116,9 @@ function netLine(target: TargetTable, net: Net, keyOf: KeyOf): string {
   const { state } = net;
   const known = state.kind === 'full' ? state.row : state.kind === 'partial' ? state.set : {};
   const key = state.kind === 'full' ? undefined : keyOf(target, net.record);
+  for (const name of Object.keys(known)) {
+    if (!target.bound.columns.some((c) => c.name === name)) throw dropped(target, net.record, name);
+  }
   const set: number[] = [];
   const fields = target.columns.map((column) => {
     const at = key ? target.bound.key.indexOf(column.name) : -1;
@@ -161,6 +167,16 @@ const incomplete = (target: TargetTable, record: string, column: string) =>
     `Column ${column} of ${target.bound.name} did not exist when record ${record} was kept.`,
     {
       action: 'Restore to a moment after the column was added, or into an empty database.',
+      details: { table: target.bound.name, record, column },
+    },
+  );
+
+const dropped = (target: TargetTable, record: string, column: string) =>
+  new RestoreError(
+    'HF_SCHEMA_CHANGED',
+    `History of ${target.bound.name} has column ${column}, which the table no longer has.`,
+    {
+      action: 'Restore to a moment after the column was dropped or renamed, or into an empty database.',
       details: { table: target.bound.name, record, column },
     },
   );

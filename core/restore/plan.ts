@@ -1,0 +1,128 @@
+/** Where a restore takes its state from, decided and checked before anything runs. */
+import type { Context } from '../context.ts';
+import { HoldfastError, IntegrityError, RestoreError } from '../errors.ts';
+import { resolveCut } from '../history/cuts.ts';
+import { findRestorePoint } from '../history/restorePoints.ts';
+import type { Cut } from '../history/types.ts';
+import { formatMoment, type Moment, parseMoment } from '../moment.ts';
+import { Keyring } from '../snapshot/keyring.ts';
+import { listManifests, readManifest } from '../snapshot/manifest.ts';
+import type { SlabReader } from '../snapshot/readSlab.ts';
+import { openStore } from '../snapshot/store.ts';
+import { type Manifest, SHARED } from '../snapshot/types.ts';
+import type { Client } from '../sql.ts';
+import { type Chain, planChain } from './chain.ts';
+
+/** Where to go back to: exactly one of the three, or none for the latest that the store reaches. */
+export interface Target {
+  /** null: the whole database. */
+  readonly tenant: string | null;
+  readonly moment?: Moment;
+  readonly restorePoint?: string;
+  /** A backup id: the moment that it restores to. */
+  readonly backup?: string;
+  /** @default 'auto': the live table and the trail where they reach, else the store */
+  readonly source?: 'auto' | 'live' | 'store';
+}
+
+export interface Plan {
+  readonly source: 'live' | 'store';
+  readonly moment: Moment;
+  /** Live only. */
+  readonly cut?: Cut;
+  /** Store only. */
+  readonly chain?: Chain;
+}
+
+/**
+ * Decides between live and store and proves that the target can be reached. `client` is a connection to the live database,
+ * outside a transaction; without one only the store is considered.
+ * @throws RestoreError HF_TIME_UNREACHABLE with `details.nearest`, HF_TIME_FUTURE, HF_NO_BACKUP, HF_RESTORE_POINT_UNKNOWN
+ */
+export async function planRestore(ctx: Context, target: Target, client?: Client): Promise<Plan> {
+  const moment = await targetMoment(ctx, target, client);
+  const source = target.source ?? 'auto';
+  let reason: unknown;
+  if (client && moment !== undefined && source !== 'store') {
+    try {
+      const cut = await resolveCut(client, moment);
+      return { source: 'live', moment, cut };
+    } catch (error) {
+      if (source === 'live' || !isBeforeHistory(error)) throw error;
+      reason = error;
+    }
+  }
+  try {
+    const chain = await storeChain(ctx, target.tenant, moment);
+    return { source: 'store', moment: chain.moment, chain };
+  } catch (error) {
+    // Neither reaches it: the live database's answer is the one that the user can act on when there is no store at all.
+    if (reason && error instanceof HoldfastError && error.code === 'HF_NO_BACKUP') throw reason;
+    throw error;
+  }
+}
+
+const isBeforeHistory = (error: unknown): boolean =>
+  error instanceof HoldfastError && error.code === 'HF_TIME_BEFORE_HISTORY';
+
+async function targetMoment(ctx: Context, target: Target, client?: Client): Promise<Moment | undefined> {
+  const named = [target.moment, target.restorePoint, target.backup].filter((t) => t !== undefined);
+  if (named.length > 1) {
+    throw new RestoreError('HF_TARGET_AMBIGUOUS', 'More than one target was given.', {
+      action: 'Give a time, a restore point or a backup.',
+    });
+  }
+  if (target.moment !== undefined) return target.moment;
+  if (target.backup !== undefined) return parseMoment((await readManifest(ctx, target.backup)).horizon);
+  if (target.restorePoint === undefined) return undefined;
+  if (!client) {
+    throw new RestoreError(
+      'HF_RESTORE_POINT_UNKNOWN',
+      'Restore points are kept in the database, and none is connected.',
+      {
+        action: 'Give the time of the restore point instead.',
+      },
+    );
+  }
+  return parseMoment((await findRestorePoint(client, target.restorePoint, target.tenant)).moment);
+}
+
+/** The chain for a target, with everything it needs proven to be there before anything runs. */
+export async function storeChain(ctx: Context, tenant: string | null, moment?: Moment): Promise<Chain> {
+  const { id: storeId } = await openStore(ctx);
+  const manifests: Manifest[] = [];
+  for (const ref of await listManifests(ctx.store)) manifests.push(await readManifest(ctx, ref, { storeId }));
+  const chain = planChain(manifests, { tenant, ...(moment === undefined ? {} : { moment }) });
+  const reader = await slabReader(ctx);
+  for (const manifest of chain.logs) await proveThere(ctx, reader, manifest, tenant);
+  return chain;
+}
+
+export async function slabReader(ctx: Context): Promise<SlabReader> {
+  const { id } = await openStore(ctx);
+  return { store: ctx.store, persons: ctx.persons, keyring: new Keyring(ctx.store, ctx.keys, id) };
+}
+
+/** Tenants whose slabs a restore reads. */
+export const wantedTenants = (tenant: string | null) => (t: string) => tenant === null || t === tenant || t === SHARED;
+
+/** Every object there with its size, every key unwrapped; the bytes themselves are checked as they are read. */
+async function proveThere(ctx: Context, reader: SlabReader, manifest: Manifest, tenant: string | null): Promise<void> {
+  const wanted = wantedTenants(tenant);
+  for (const object of manifest.objects) {
+    if (!object.slabs.some((s) => wanted(s.tenant))) continue;
+    const head = await ctx.store.head(object.name);
+    if (head?.size === object.size) continue;
+    throw new IntegrityError(
+      head ? 'HF_OBJECT_TRUNCATED' : 'HF_OBJECT_MISSING',
+      `${object.name} ${head ? `has ${head.size} bytes, not ${object.size}` : 'is not in the store'}; backup ${manifest.id} needs it.`,
+      {
+        action: 'Bring it back from another copy of the store, or restore from another backup.',
+        details: { object: object.name, backup: manifest.id, expected: object.size, got: head?.size },
+      },
+    );
+  }
+  for (const name of Object.keys(manifest.keys)) if (wanted(name)) await reader.keyring.backupKey(manifest, name);
+}
+
+export const momentOf = (chain: Chain): string => formatMoment(chain.moment);

@@ -1,0 +1,182 @@
+/** Brings one tenant of a live database back to a moment, beside everybody else's writes. */
+import type { Context } from '../context.ts';
+import { bind } from '../datamap/bind.ts';
+import { tableNamed } from '../datamap/reach.ts';
+import type { BoundMap } from '../datamap/types.ts';
+import { type HoldfastError, RestoreError } from '../errors.ts';
+import { type Actor, setActor } from '../history/actor.ts';
+import { createRestorePoint } from '../history/restorePoints.ts';
+import { formatMoment } from '../moment.ts';
+import { type Client, connect, ident, qualified } from '../sql.ts';
+import { apply, countsOf, prepare } from './apply.ts';
+import { stageLive } from './liveState.ts';
+import { type Plan, planRestore, type Target } from './plan.ts';
+import { fingerprint, type RowSample, sampleRows } from './preview.ts';
+import { keyOf } from './record.ts';
+import { withRetries } from './retry.ts';
+import { Stage } from './stage.ts';
+import type { Counts, TableWork } from './statement.ts';
+import { stageStore } from './storeState.ts';
+import { readTargets } from './target.ts';
+import { findTriggers, type SuspendedTrigger } from './triggers.ts';
+
+export interface TenantRestore extends Target {
+  readonly tenant: string;
+  /** Do everything and roll it back. @default false */
+  readonly preview?: boolean;
+  /** Of a preview: refuse when what would be done is no longer the same. */
+  readonly fingerprint?: string;
+  /** @default 'suspend' */
+  readonly userTriggers?: 'suspend' | 'fire';
+  /** Who restores, for the trail. @default the database user, by name */
+  readonly actor?: Actor;
+  /** Rows shown per table. @default 5 */
+  readonly samples?: number;
+}
+
+export interface TenantRestoreResult {
+  readonly tenant: string;
+  readonly moment: string;
+  readonly source: 'live' | 'store';
+  /** Backups that were read, base first; empty when the live table and the trail sufficed. */
+  readonly backups: readonly string[];
+  readonly preview: boolean;
+  readonly tables: Readonly<Record<string, Counts>>;
+  readonly totals: Counts;
+  readonly samples: readonly RowSample[];
+  readonly suspended: readonly SuspendedTrigger[];
+  /** Preview only: why it could not be applied. */
+  readonly violations: readonly Pick<HoldfastError, 'code' | 'message' | 'action' | 'details'>[];
+  readonly fingerprint: string;
+  /** Restoring to this point undoes the restore. null for a preview, and when nothing had to be done. */
+  readonly restorePoint: string | null;
+  /** Tables that the backups read had left out. */
+  readonly excluded: readonly string[];
+}
+
+/**
+ * @throws RestoreError HF_TENANT_UNKNOWN, HF_TIME_…, HF_RESTORE_CONFLICT, HF_RESTORE_FOREIGN, HF_RESTORE_DIFFERS,
+ * HF_PLAN_STALE; whatever is thrown, nothing was changed
+ */
+export async function restoreTenant(ctx: Context, request: TenantRestore): Promise<TenantRestoreResult> {
+  const client = await connect(requireUrl(ctx), 'holdfast-restore');
+  try {
+    const bound = await bind(client, ctx.map);
+    await requireTenant(client, bound, request.tenant);
+    const plan = await planRestore(ctx, request, client);
+    const point = request.preview ? null : await safetyPoint(client, request.tenant, plan);
+    const result = await withRetries(() => attempt(ctx, client, bound, plan, request));
+    return { ...result, restorePoint: point };
+  } finally {
+    await client.end();
+  }
+}
+
+type Attempt = Omit<TenantRestoreResult, 'restorePoint'>;
+
+async function attempt(
+  ctx: Context,
+  client: Client,
+  bound: BoundMap,
+  plan: Plan,
+  request: TenantRestore,
+): Promise<Attempt> {
+  const { tenant } = request;
+  await client.query('begin isolation level repeatable read');
+  try {
+    await setActor(client, request.actor ?? { userId: null }, {
+      restore: { to: formatMoment(plan.moment), source: plan.source },
+    });
+    const targets = await readTargets(
+      client,
+      bound.tables.filter((t) => t.tenant),
+    );
+    const stage = new Stage(client, targets, keyOf);
+    if (plan.source === 'live') await stageLive(client, stage, tenant, plan.cut!);
+    else await stageStore(ctx, client, stage, targets, { bound, tenant }, plan.chain!);
+    const works = await prepare(client, stage, { bound, tenant });
+    const mark = await fingerprint(client, works, [tenant, formatMoment(plan.moment)]);
+    if (request.fingerprint !== undefined && request.fingerprint !== mark) throw stale(request.fingerprint, mark);
+    const samples = await sampleRows(client, works, request.samples ?? 5);
+    const common = { ...describe(plan, request, works), samples, fingerprint: mark };
+    const options = { bound, tenant, userTriggers: request.userTriggers ?? 'suspend' };
+    if (!request.preview) {
+      const { suspended } = await apply(client, works, options);
+      await client.query('commit');
+      return { ...common, suspended, violations: [] };
+    }
+    const suspended = await findTriggers(
+      client,
+      works.map((w) => w.staged),
+    );
+    const violations = await apply(client, works, options).then(() => [], asViolation);
+    await client.query('rollback');
+    return { ...common, suspended: suspended.map(({ table, trigger }) => ({ table, trigger })), violations };
+  } catch (error) {
+    await client.query('rollback').catch(() => {}); // the first error is the one to report
+    throw error;
+  }
+}
+
+function asViolation(error: unknown): Pick<HoldfastError, 'code' | 'message' | 'action' | 'details'>[] {
+  if (!(error instanceof RestoreError)) throw error;
+  const { code, message, action, details } = error;
+  return [{ code, message, action, details }];
+}
+
+function describe(plan: Plan, request: TenantRestore, works: readonly TableWork[]) {
+  const counts = works.map((w) => [w.staged.target.bound.name, countsOf(w)] as const);
+  const touched = counts.filter(([, c]) => c.inserted + c.updated + c.deleted > 0);
+  const total = (what: keyof Counts) => counts.reduce((sum, [, c]) => sum + c[what], 0);
+  return {
+    tenant: request.tenant,
+    moment: formatMoment(plan.moment),
+    source: plan.source,
+    backups: plan.chain?.logs.map((m) => m.id) ?? [],
+    preview: request.preview ?? false,
+    tables: Object.fromEntries(touched),
+    totals: { inserted: total('inserted'), updated: total('updated'), deleted: total('deleted') },
+    excluded: plan.chain?.excluded ?? [],
+  };
+}
+
+/** So that the restore itself can be undone: by restoring to this point. */
+async function safetyPoint(client: Client, tenant: string, plan: Plan): Promise<string> {
+  const name = `before restore ${formatMoment(BigInt(Date.now()) * 1000n)}`;
+  await createRestorePoint(client, {
+    name,
+    tenant,
+    reason: `restore of tenant ${tenant} to ${formatMoment(plan.moment)}`,
+  });
+  return name;
+}
+
+/** A tenant exists when it has a row, or when the trail remembers one. */
+async function requireTenant(client: Client, bound: BoundMap, tenant: string): Promise<void> {
+  const { table, key } = bound.map.tenants;
+  const { schema, relname } = tableNamed(bound, table);
+  const { rows } = await client.query(
+    `select exists (select from ${qualified(schema, relname)} where ${ident(key)}::text = $1)
+         or exists (select from holdfast.trail where organization = $1) as known`,
+    [tenant],
+  );
+  if (rows[0].known) return;
+  throw new RestoreError('HF_TENANT_UNKNOWN', `There is no tenant ${tenant}.`, {
+    action: `Use a value of ${table}.${key}; "holdfast list" shows the tenants that have backups.`,
+    details: { tenant, table, key },
+  });
+}
+
+function requireUrl(ctx: Context): string {
+  if (ctx.databaseUrl) return ctx.databaseUrl;
+  throw new RestoreError('HF_DATABASE_URL', 'A tenant is restored into a live database, and none was named.', {
+    action:
+      'Pass --database-url; or bring the tenant back into an empty database with "holdfast restore-database --tenant".',
+  });
+}
+
+const stale = (expected: string, got: string) =>
+  new RestoreError('HF_PLAN_STALE', 'What the restore would do is no longer what was previewed.', {
+    action: 'Preview again, look at what changed, and pass the new fingerprint.',
+    details: { expected, got },
+  });
