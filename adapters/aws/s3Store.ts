@@ -142,8 +142,8 @@ export class S3Store implements ObjectStore {
     if (error instanceof HoldfastError) return error;
     const { name: kind, message, $metadata } = error as S3ServiceException;
     const status = $metadata?.httpStatusCode;
-    const isNetwork = typeof (error as NodeJS.ErrnoException).code === 'string' || kind === 'TimeoutError';
-    if (status === undefined && !isNetwork && kind !== 'CredentialsProviderError') return error;
+    // The SDK marks every error of a request, also one that never got an answer.
+    if ($metadata === undefined && kind !== 'CredentialsProviderError') return error;
     const options = { cause: error, details: { object: name, reason: kind, status } };
     const at = this.description;
     if (status === 412 || status === 409) return this.#exists(name, error);
