@@ -11,12 +11,12 @@ import { type LoadTable, loadChunks } from './chunks.ts';
 import { withoutErased } from './erasure.ts';
 import { foldStream } from './fold.ts';
 import { loadLogs, readLogs } from './logTable.ts';
-import { slabReader, wantedTenants } from './plan.ts';
 import { keyOf } from './record.ts';
 import { type Replayed, replay } from './replay.ts';
 import type { RowSet } from './rowSet.ts';
 import { readSchemaObject } from './schemaObject.ts';
 import { Stage, type StagedTable } from './stage.ts';
+import { slabReader, wantedTenants } from './storePlan.ts';
 import { readTargets } from './target.ts';
 
 export interface BuildOptions {

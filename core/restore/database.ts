@@ -9,7 +9,7 @@ import { type Client, connect } from '../sql.ts';
 import { buildDatabase } from './build.ts';
 import type { Chain } from './chain.ts';
 import { markRestoring, requireEmpty, unmark } from './emptyTarget.ts';
-import { storeChain } from './plan.ts';
+import { storeChain } from './storePlan.ts';
 
 export interface DatabaseRestore {
   /** An empty database. */

@@ -1,17 +1,14 @@
 /** Where a restore takes its state from, decided and checked before anything runs. */
 import type { Context } from '../context.ts';
-import { HoldfastError, IntegrityError, RestoreError } from '../errors.ts';
+import { HoldfastError, RestoreError } from '../errors.ts';
 import { resolveCut } from '../history/cuts.ts';
 import { findRestorePoint } from '../history/restorePoints.ts';
 import type { Cut } from '../history/types.ts';
-import { formatMoment, type Moment, parseMoment } from '../moment.ts';
-import { Keyring } from '../snapshot/keyring.ts';
-import { listManifests, readManifest } from '../snapshot/manifest.ts';
-import type { SlabReader } from '../snapshot/readSlab.ts';
-import { openStore } from '../snapshot/store.ts';
-import { type Manifest, SHARED } from '../snapshot/types.ts';
+import { type Moment, parseMoment } from '../moment.ts';
+import { readManifest } from '../snapshot/manifest.ts';
 import type { Client } from '../sql.ts';
-import { type Chain, planChain } from './chain.ts';
+import type { Chain } from './chain.ts';
+import { storeChain } from './storePlan.ts';
 
 /** Where to go back to: exactly one of the three, or none for the latest that the store reaches. */
 export interface Target {
@@ -86,43 +83,3 @@ async function targetMoment(ctx: Context, target: Target, client?: Client): Prom
   }
   return parseMoment((await findRestorePoint(client, target.restorePoint, target.tenant)).moment);
 }
-
-/** The chain for a target, with everything it needs proven to be there before anything runs. */
-export async function storeChain(ctx: Context, tenant: string | null, moment?: Moment): Promise<Chain> {
-  const { id: storeId } = await openStore(ctx);
-  const manifests: Manifest[] = [];
-  for (const ref of await listManifests(ctx.store)) manifests.push(await readManifest(ctx, ref, { storeId }));
-  const chain = planChain(manifests, { tenant, ...(moment === undefined ? {} : { moment }) });
-  const reader = await slabReader(ctx);
-  for (const manifest of chain.logs) await proveThere(ctx, reader, manifest, tenant);
-  return chain;
-}
-
-export async function slabReader(ctx: Context): Promise<SlabReader> {
-  const { id } = await openStore(ctx);
-  return { store: ctx.store, persons: ctx.persons, keyring: new Keyring(ctx.store, ctx.keys, id) };
-}
-
-/** Tenants whose slabs a restore reads. */
-export const wantedTenants = (tenant: string | null) => (t: string) => tenant === null || t === tenant || t === SHARED;
-
-/** Every object there with its size, every key unwrapped; the bytes themselves are checked as they are read. */
-async function proveThere(ctx: Context, reader: SlabReader, manifest: Manifest, tenant: string | null): Promise<void> {
-  const wanted = wantedTenants(tenant);
-  for (const object of manifest.objects) {
-    if (!object.slabs.some((s) => wanted(s.tenant))) continue;
-    const head = await ctx.store.head(object.name);
-    if (head?.size === object.size) continue;
-    throw new IntegrityError(
-      head ? 'HF_OBJECT_TRUNCATED' : 'HF_OBJECT_MISSING',
-      `${object.name} ${head ? `has ${head.size} bytes, not ${object.size}` : 'is not in the store'}; backup ${manifest.id} needs it.`,
-      {
-        action: 'Bring it back from another copy of the store, or restore from another backup.',
-        details: { object: object.name, backup: manifest.id, expected: object.size, got: head?.size },
-      },
-    );
-  }
-  for (const name of Object.keys(manifest.keys)) if (wanted(name)) await reader.keyring.backupKey(manifest, name);
-}
-
-export const momentOf = (chain: Chain): string => formatMoment(chain.moment);

@@ -10,11 +10,11 @@ import type { Manifest } from '../snapshot/types.ts';
 import { type Client, ident, tableSql } from '../sql.ts';
 import { buildDatabase } from './build.ts';
 import { connectAll } from './database.ts';
-import { slabReader, storeChain } from './plan.ts';
 import { RowSet } from './rowSet.ts';
 import { readSchemaObject } from './schemaObject.ts';
 import { withScratch } from './scratch.ts';
 import type { StagedTable } from './stage.ts';
+import { slabReader, storeChain } from './storePlan.ts';
 import { keyMatch } from './target.ts';
 
 export interface Proof {

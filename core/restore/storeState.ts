@@ -9,11 +9,11 @@ import type { Scope } from './diff.ts';
 import { restorable } from './erasedRows.ts';
 import { foldStream } from './fold.ts';
 import { loadLogs, readLogs } from './logTable.ts';
-import { slabReader } from './plan.ts';
 import { keyOf, recordSql } from './record.ts';
 import { replay } from './replay.ts';
 import { SlabQueue, slabsOf } from './slabQueue.ts';
 import { Stage, type StagedTable } from './stage.ts';
+import { slabReader } from './storePlan.ts';
 import { keyMatch, type TargetTable } from './target.ts';
 
 /** Stages every row that the tenant had, and the keys of live rows that it had not. */
