@@ -1,0 +1,24 @@
+import { formatMoment } from '../moment.ts';
+import type { Client } from '../sql.ts';
+import { advance } from './advance.ts';
+import { underLock } from './lock.ts';
+import { createPartitions } from './partitions.ts';
+
+export interface MaintainReport {
+  /** History is exact up to here. */
+  readonly moment: string;
+  readonly snapshot: string;
+  /** Partitions that were made now. */
+  readonly partitions: readonly string[];
+}
+
+/** Closes the present moment and makes the partitions of the months to come. Cheap; meant to run every minute. */
+export async function maintain(client: Client): Promise<MaintainReport> {
+  const partitions = await underLock(client, 5_000, () => createPartitions(client));
+  const { moment, snapshot } = await advance(client);
+  return {
+    moment: formatMoment(moment),
+    snapshot: `${snapshot.xmin}:${snapshot.xmax}:${snapshot.xip.join(',')}`,
+    partitions,
+  };
+}

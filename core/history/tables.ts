@@ -1,0 +1,32 @@
+/** What Holdfast has recorded about each protected table. */
+import { type Moment, parseMoment } from '../moment.ts';
+import type { Client } from '../sql.ts';
+import { atSql } from './moments.ts';
+
+/** Table oid -> Holdfast's id, of the tables that are there. */
+export async function tableIds(client: Client): Promise<Map<number, number>> {
+  const { rows } = await client.query(
+    'select oid::int8::text as oid, id from holdfast.tables where dropped_at is null',
+  );
+  return new Map(rows.map((row) => [Number(row.oid), row.id as number]));
+}
+
+export interface ProtectedTable {
+  readonly id: number;
+  readonly name: string;
+  /** Its history is whole from here on; nothing earlier can be asked of it. */
+  readonly since: Moment;
+  readonly droppedAt: Moment | null;
+}
+
+export async function protectedTables(client: Client): Promise<ProtectedTable[]> {
+  const { rows } = await client.query(
+    `select id, name, ${atSql('protected_at')} as since, ${atSql('dropped_at')} as dropped from holdfast.tables order by id`,
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    since: parseMoment(row.since),
+    droppedAt: row.dropped === null ? null : parseMoment(row.dropped),
+  }));
+}

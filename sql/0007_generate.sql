@@ -1,0 +1,221 @@
+-- The trigger functions, one pair per table, written from the catalog and holdfast.tables.rule:
+--   {"key": [attnum, …], "tenant": reach, "person": reach}
+--   reach: {"kind": "column", "column": attnum}
+--        | {"kind": "via", "columns": [attnum, …], "parent": table id, "parentColumns": [attnum, …]}
+
+-- Fills {name} in a template, in one pass: a column may be called "{id}".
+create function holdfast.fill(template text, parts jsonb) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select string_agg(plain || coalesce(parts ->> trim(name, '{}'), ''), '' order by n)
+    from rows from (regexp_split_to_table(template, '\{[a-z_]+\}'), regexp_matches(template, '\{[a-z_]+\}', 'g'))
+         with ordinality x(plain, names, n), lateral (select names[1] as name) y
+$$;
+
+-- Whether the columns that `reach` (or the key) reads differ between old and new.
+create function holdfast.any_differs_sql(relation oid, attnums jsonb) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(string_agg(holdfast.differs_sql(a.atttypid, format('old.%I', a.attname), format('new.%I', a.attname)), ' or '), 'false')
+    from jsonb_array_elements_text(attnums) k join pg_attribute a on a.attrelid = relation and a.attnum = k::int
+$$;
+
+-- Statements that set `variable` to the tenant or person of `alias`, through the trail where a parent is gone already.
+create function holdfast.lookup_sql(t holdfast.tables, what text, variable text, alias text) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select case when t.rule -> what ->> 'kind' = 'via' then format(
+      E'%1$s := %2$s;\n  if %1$s is null and %3$s then\n    %1$s := holdfast.reach(%4$s, %5$L, %6$s);\n  end if;',
+      variable, holdfast.reach_sql(t.id, what, alias),
+      (select string_agg(format('%s.%s is not null', alias, holdfast.column_sql(t.oid, c::int)), ' and ')
+         from jsonb_array_elements_text(t.rule -> what -> 'columns') c),
+      t.id, what, holdfast.row_sql(t.oid, alias))
+    else format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias)) end
+$$;
+
+create function holdfast.generate(table_id integer) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $generate$
+declare
+  t         holdfast.tables;
+  via       boolean;
+  parts     jsonb;
+  delta     text;
+  identity  jsonb;
+  edges     text[];
+  name      text;
+begin
+  select * into strict t from holdfast.tables where id = table_id;
+  via := 'via' in (t.rule #>> '{tenant,kind}', t.rule #>> '{person,kind}');
+
+  -- A function takes 100 arguments, a table has up to 1,600 columns: concatenations of concatenations.
+  select 'concat(' || string_agg('concat(' || pieces || ')', E',\n    ' order by block) || ')' into delta
+    from (
+      select a.attnum / 90 as block, string_agg(format(E'case when %s\n      then %L || json_build_array(%s, %s)::text end',
+               holdfast.differs_sql(a.atttypid, format('old.%I', a.attname), format('new.%I', a.attname)),
+               ',' || to_json(a.attname::text)::text || ':',
+               holdfast.text_sql(a.atttypid, format('old.%I', a.attname)), holdfast.text_sql(a.atttypid, format('new.%I', a.attname))),
+             E',\n    ' order by a.attnum) as pieces
+        from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
+       group by 1) x;
+
+  -- Columns whose change makes it another record, or another owner's.
+  select coalesce(jsonb_agg(distinct c), '[]') into identity from (
+    select jsonb_array_elements(t.rule -> 'key') as c
+    union all select t.rule #> '{tenant,column}' union all select t.rule #> '{person,column}'
+    union all select jsonb_array_elements(t.rule #> '{tenant,columns}')
+    union all select jsonb_array_elements(t.rule #> '{person,columns}')) x where c is not null;
+
+  -- How the tables that reach their owner through this one are bound to it.
+  select array_agg(distinct holdfast.binding(c.oid, t.oid, c.rule -> what)) into edges
+    from holdfast.tables c, unnest(array['tenant', 'person']) what
+   where c.dropped_at is null and (c.rule -> what ->> 'parent')::int = t.id;
+
+  parts := jsonb_build_object(
+    'id', t.id,
+    'table', t.oid::regclass,
+    'delta', coalesce(delta, quote_literal('')),
+    'identity', holdfast.any_differs_sql(t.oid, identity),
+    'old_row', holdfast.row_sql(t.oid, 'old'),
+    'new_row', holdfast.row_sql(t.oid, 'new'),
+    'old_record', holdfast.record_sql(t.oid, t.rule -> 'key', 'old'),
+    'new_record', holdfast.record_sql(t.oid, t.rule -> 'key', 'new'),
+    'truncate', quote_literal(format('select holdfast.log(%s, ''D'', %s, %s, %s, r.ctid, $1, %s, ''{"truncate": true}'') from only ',
+      t.id, holdfast.reach_sql(t.id, 'tenant', 'r'), holdfast.record_sql(t.oid, t.rule -> 'key', 'r'),
+      holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))),
+    'find_was', holdfast.lookup_sql(t, 'tenant', 'old_org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'old_person', 'old'),
+    'find_old', holdfast.lookup_sql(t, 'tenant', 'org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'old'),
+    'find_new', holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new'),
+    'part', case when (select relkind = 'p' from pg_class where oid = t.oid) then 'tg_relid' else 'null' end,
+    'carry_insert', case when edges && array['late', 'loose'] then format(
+      E'perform holdfast.carry(%s, changes, null, org, null, person, ''I'');', t.id)
+      when edges is not null then format(
+      E'if current_setting(''session_replication_role'') = ''replica'' then perform holdfast.carry(%s, changes, null, org, null, person, ''I''); end if;', t.id) end,
+    'carry_delete', case when edges && array['loose'] then format(
+      E'perform holdfast.carry(%s, changes, org, null, person, null, ''D'');', t.id)
+      when edges is not null then format(
+      E'if current_setting(''session_replication_role'') = ''replica'' then perform holdfast.carry(%s, changes, org, null, person, null, ''D''); end if;', t.id) end,
+    'carry_move', case when edges is not null then format(
+      E'perform holdfast.carry(%s, %s, old_org, org, old_person, person, ''U'');', t.id, holdfast.row_sql(t.oid, 'new')) end,
+    'settle', case when via then 'if before is not null then org := next.organization; person := next.person; end if;' end);
+
+  name := 'holdfast.' || quote_ident('capture_' || t.id);
+  execute format('create or replace function %s() returns trigger language plpgsql security definer %s as %L', name,
+    holdfast.settings_sql(array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)),
+    holdfast.fill($body$
+declare
+  delta       text;
+  changes     jsonb;
+  org         text;
+  person      text;
+  old_org     text;
+  old_person  text;
+  next        holdfast.trail;
+  before      bigint;
+begin
+if tg_op = 'UPDATE' then
+  delta := {delta};
+  if delta = '' then
+    if holdfast.is_recent(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
+      {find_new}
+      perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, '{}',
+        null, (holdfast.successor({id}, {new_record}, new.ctid, {part})).seq);
+    end if;
+    return null;
+  end if;
+  {find_new}
+  if new.xmax <> '0'::xid or current_setting('holdfast.moved', true) <> '' then
+    next := holdfast.successor({id}, {new_record}, new.ctid, {part});
+    before := coalesce(next.before_seq, next.seq);
+    {settle}
+  end if;
+  if {identity} then
+    {find_was}
+    if {old_record} is distinct from {new_record} or old_org is distinct from org or old_person is distinct from person then
+      perform holdfast.log_move({id}, {old_record}, {new_record}, array[old_org, old_person], array[org, person],
+        old.ctid, new.ctid, {part}, {old_row}, {new_row},
+        case when current_setting('holdfast.inserted', true) <> ''
+             then holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}') end, before);
+      perform set_config('holdfast.inserted', '1', true);
+      {carry_move}
+      return null;
+    end if;
+  end if;
+  if before is not null or current_setting('holdfast.guard_tenant', true) <> '' then
+    perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb, null, before);
+    return null;
+  end if;
+  insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
+  values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'U', org, {new_record}, person,
+          nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
+          old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb);
+elsif tg_op = 'INSERT' then
+  {find_new}
+  changes := {new_row};
+  if new.xmax <> '0'::xid or current_setting('holdfast.moved', true) <> '' then
+    next := holdfast.successor({id}, {new_record}, new.ctid, {part});
+    before := coalesce(next.before_seq, next.seq);
+    {settle}
+  end if;
+  if current_setting('holdfast.inserted', true) is distinct from '1' then
+    perform set_config('holdfast.inserted', '1', true);
+  end if;
+  perform holdfast.log({id}, 'I', org, {new_record}, person, new.ctid, {part}, changes, null, before);
+  {carry_insert}
+else
+  {find_old}
+  changes := {old_row};
+  if current_setting('holdfast.inserted', true) <> '' then
+    before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}');
+  end if;
+  perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, null, before);
+  {carry_delete}
+end if;
+return null;
+end $body$, parts));
+
+  execute format('create or replace function %s() returns trigger language plpgsql security definer %s as %L',
+    'holdfast.' || quote_ident('truncate_' || t.id),
+    holdfast.settings_sql(array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)),
+    holdfast.fill($body$
+begin
+  -- TRUNCATE removes also what the transaction's snapshot cannot see, and the trail would lack those rows.
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    raise exception 'TRUNCATE of the protected table % needs READ COMMITTED, the transaction is %', tg_relid::regclass,
+      upper(current_setting('transaction_isolation'))
+      using errcode = 'HF002', hint = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED, or use DELETE.';
+  end if;
+  execute {truncate} || tg_relid::regclass || ' r' using {part}::oid;
+  perform holdfast.log({id}, 'T', null, null, null, null, {part}, null, jsonb_build_object('table', tg_relid::regclass::text));
+  return null;
+end $body$, parts));
+  perform holdfast.attach(t.id);
+end $generate$;
+
+-- Creates the triggers where they are missing and makes them fire always, in partitions too: a role that may set
+-- session_replication_role must not be able to silence them. Their name sorts before that of any other trigger, so that a
+-- change is logged before what follows from it.
+create function holdfast.attach(table_id integer) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  t     holdfast.tables;
+  part  record;
+  tree  oid[];
+begin
+  select * into strict t from holdfast.tables where id = table_id;
+  tree := array(select relid::oid from pg_partition_tree(t.oid));
+  if tree = '{}' then
+    tree := array[t.oid];
+  end if;
+  if not exists (select from pg_trigger g where g.tgrelid = t.oid and g.tgname = '!holdfast') then
+    execute format('create trigger "!holdfast" after insert or update or delete on %s for each row execute function holdfast.%I()',
+                   t.oid::regclass, 'capture_' || t.id);
+  end if;
+  for part in select c.oid, c.relkind from pg_class c where c.oid = any (tree) loop
+    if part.relkind = 'r' and not exists (select from pg_trigger g where g.tgrelid = part.oid and g.tgname = '!holdfast_truncate') then
+      execute format('create trigger "!holdfast_truncate" before truncate on %s for each statement execute function holdfast.%I()',
+                     part.oid::regclass, 'truncate_' || t.id);
+    end if;
+  end loop;
+  for part in select g.tgrelid, g.tgname from pg_trigger g
+               where g.tgrelid = any (tree) and g.tgname in ('!holdfast', '!holdfast_truncate') and g.tgenabled <> 'A' loop
+    execute format('alter table %s enable always trigger %I', part.tgrelid::regclass, part.tgname);
+  end loop;
+  update holdfast.tables set leaves = array(select x from unnest(tree) x where x <> t.oid order by x) where id = t.id;
+end $$;
