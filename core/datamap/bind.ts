@@ -157,7 +157,7 @@ export async function installed(client: Client): Promise<Installed> {
   );
   if (!there.rows[0]!.yes) return NOTHING_INSTALLED;
   const { rows } = await client.query<{ id: number; oid: string | null; name: TableName }>(
-    'select id, oid::int8::text as oid, name from holdfast.tables',
+    `select t.id, c.oid::int8::text as oid, t.name from holdfast.tables t left join pg_class c on c.oid = t.oid`,
   );
   const past = await client.query<{ table_id: number; names: string[] }>(
     `select v.table_id, array_agg(distinct c ->> 'name') as names

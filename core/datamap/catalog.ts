@@ -17,7 +17,7 @@ export interface CatalogTable {
   readonly oid: number;
   readonly partitioned: boolean;
   /** Descendants of a partitioned table, at every level, in name order. */
-  readonly partitions: readonly { readonly name: TableName; readonly oid: number }[];
+  readonly partitions: readonly CatalogPartition[];
   readonly unlogged: boolean;
   /** Parent in plain table inheritance; queries of the parent then also return this table's rows. */
   readonly inherits?: TableName;
@@ -41,6 +41,13 @@ export interface CatalogTable {
   readonly owned: boolean;
   /** Whether the connected role may read it. */
   readonly readable: boolean;
+}
+
+export interface CatalogPartition {
+  readonly name: TableName;
+  readonly oid: number;
+  /** ordinary: holds rows. partitioned: a level in between. foreign: its rows live in another database. */
+  readonly kind: 'ordinary' | 'partitioned' | 'foreign';
 }
 
 export interface CatalogColumn extends Omit<BoundColumn, 'rule'> {

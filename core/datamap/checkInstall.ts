@@ -2,6 +2,7 @@
 import type { Client } from '../sql.ts';
 import type { Catalog, CatalogTable } from './catalog.ts';
 import type { Finding } from './finding.ts';
+import { formatReach } from './notation.ts';
 import type { BoundMap } from './types.ts';
 
 const REINSTALL = 'holdfast install';
@@ -55,19 +56,25 @@ async function checkTriggers(client: Client, bound: BoundMap, live: Map<number, 
   );
   const states = new Map(rows.map((row) => [row.oid, row]));
   return bound.tables.flatMap((table) => {
-    const places = [
+    const places: Place[] = [
       { name: table.name, oid: table.oid, holdsRows: !table.partitioned },
-      ...live.get(table.oid)!.partitions.map((p) => ({ ...p, holdsRows: true })),
+      ...live
+        .get(table.oid)!
+        .partitions.filter((p) => p.kind !== 'foreign')
+        .map((p) => ({ name: p.name, oid: p.oid, holdsRows: p.kind === 'ordinary' })),
     ];
     return places.flatMap((place) => triggerFindings(table.name, place, states.get(place.oid)));
   });
 }
 
-function triggerFindings(
-  table: string,
-  place: { name: string; oid: number; holdsRows: boolean },
-  state: TriggerState | undefined,
-): Finding[] {
+interface Place {
+  readonly name: string;
+  readonly oid: number;
+  /** Only these are truncated themselves; a partitioned table passes TRUNCATE on to its partitions. */
+  readonly holdsRows: boolean;
+}
+
+function triggerFindings(table: string, place: Place, state: TriggerState | undefined): Finding[] {
   const finding = (code: string, message: string): Finding => ({
     code,
     severity: 'error',
@@ -76,9 +83,10 @@ function triggerFindings(
     mend: REINSTALL,
   });
   const bits = state?.bits ?? 0;
-  const missing = EVENTS.filter(([bit]) => (bits & bit) === 0 || (bit !== TRUNCATE && (bits & ROW) === 0));
+  const expected = EVENTS.filter(([bit]) => place.holdsRows || bit !== TRUNCATE);
+  const missing = expected.filter(([bit]) => (bits & bit) === 0 || (bit !== TRUNCATE && (bits & ROW) === 0));
   const events = missing.map(([, name]) => name).join(', ');
-  if (missing.length === EVENTS.length) {
+  if (missing.length === expected.length) {
     const what = place.name === table ? table : `the partition ${place.name} of ${table}`;
     return [finding('HF_TRIGGER_MISSING', `No change to ${what} is captured: it has no trigger of Holdfast's.`)];
   }
@@ -99,39 +107,76 @@ function triggerFindings(
   return findings;
 }
 
+interface InstalledTable {
+  id: number;
+  oid: number;
+  columns: Noted[] | null;
+  rule: { tenant?: NotedReach; person?: NotedReach };
+  drifted: boolean;
+}
+
 async function checkDrift(client: Client, bound: BoundMap, live: Map<number, CatalogTable>): Promise<Finding[]> {
-  const { rows } = await client.query<{ id: number; oid: number; columns: Noted[] | null }>(
-    `select t.id, t.oid::int8::float8 as oid,
-            (select v.columns from holdfast.table_versions v where v.table_id = t.id order by v.version desc limit 1) as columns
-       from holdfast.tables t where t.oid is not null`,
+  const { rows } = await client.query<InstalledTable>(
+    `select t.id, t.oid::int8::float8 as oid, t.rule, v.columns,
+            coalesce(v.columns <> holdfast.shape(t.oid) or v.key <> holdfast.key_of(t.oid), false) as drifted
+       from holdfast.tables t join pg_class c on c.oid = t.oid
+       left join lateral (select columns, key from holdfast.table_versions v
+                           where v.table_id = t.id order by v.version desc limit 1) v on true`,
   );
-  const mapped = new Set(bound.tables.map((t) => t.oid));
+  const mapped = new Map(bound.tables.map((t) => [t.oid, t]));
+  const tableOf = new Map(rows.map((row) => [row.id, live.get(row.oid)]));
   return rows.flatMap((row): Finding[] => {
     const table = live.get(row.oid);
-    if (!table) return []; // dropped: the event trigger, or the next install, closes it
-    if (!mapped.has(row.oid)) {
-      return [
-        {
-          code: 'HF_TABLE_STILL_CAPTURED',
-          severity: 'warning',
-          table: table.name,
-          message: `${table.name} is no longer in the data map but still captured.`,
-          mend: `Put it back into holdfast.yaml, or let go of it:\n${REINSTALL}`,
-        },
-      ];
+    if (!table) return []; // moved to a schema that is not protected: unknown to the map as well
+    const finding = (code: string, severity: Finding['severity'], message: string, mend = REINSTALL): Finding[] => [
+      { code, severity, table: table.name, message: `${table.name} ${message}`, mend },
+    ];
+    const rules = mapped.get(row.oid);
+    if (!rules) {
+      const mend = `Put it back into holdfast.yaml, or let go of it:\n${REINSTALL}`;
+      return finding('HF_TABLE_STILL_CAPTURED', 'warning', 'is no longer in the data map but still captured.', mend);
     }
     const difference = row.columns && compareColumns(row.columns, table);
-    return difference
-      ? [
-          {
-            code: 'HF_SCHEMA_DRIFT',
-            severity: 'error',
-            table: table.name,
-            message: `${table.name} has changed since its triggers were generated: ${difference}.`,
-            mend: REINSTALL,
-          },
-        ]
-      : [];
+    if (difference) {
+      return finding('HF_SCHEMA_DRIFT', 'error', `has changed since its triggers were generated: ${difference}.`);
+    }
+    if (row.drifted) {
+      return finding(
+        'HF_SCHEMA_DRIFT',
+        'error',
+        'has another key, or a type with other labels, than its triggers were generated for.',
+      );
+    }
+    return (['tenant', 'person'] as const).flatMap((what) => {
+      const before = reachInWords(row.rule[what], table, tableOf);
+      const now = rules[what] ? formatReach(rules[what]) : 'none';
+      return before === now
+        ? []
+        : finding('HF_RULE_CHANGED', 'error', `is captured with ${what} "${before}", but the data map says "${now}".`);
+    });
+  });
+}
+
+/** holdfast.tables.rule: columns by number, tables by Holdfast's id. */
+type NotedReach =
+  | { readonly kind: 'column'; readonly column: number }
+  | { readonly kind: 'via'; readonly columns: number[]; readonly parent: number; readonly parentColumns: number[] };
+
+function reachInWords(
+  reach: NotedReach | undefined,
+  table: CatalogTable,
+  tableOf: ReadonlyMap<number, CatalogTable | undefined>,
+): string {
+  if (!reach) return 'none';
+  const name = (of: CatalogTable | undefined, attnum: number) =>
+    of?.columns.find((c) => c.attnum === attnum)?.name ?? `column ${attnum}, which is gone`;
+  if (reach.kind === 'column') return formatReach({ kind: 'column', column: name(table, reach.column) });
+  const parent = tableOf.get(reach.parent);
+  return formatReach({
+    kind: 'via',
+    columns: reach.columns.map((attnum) => name(table, attnum)),
+    parent: parent?.name ?? 'a table that is gone',
+    parentColumns: reach.parentColumns.map((attnum) => name(parent, attnum)),
   });
 }
 
@@ -158,21 +203,30 @@ function compareColumns(noted: readonly Noted[], table: CatalogTable): string | 
 }
 
 async function checkEventTrigger(client: Client): Promise<Finding[]> {
-  const { rows } = await client.query<{ enabled: string }>(
-    `select e.evtenabled::text as enabled from pg_event_trigger e
-       join pg_proc p on p.oid = e.evtfoid join pg_namespace n on n.oid = p.pronamespace
-      where n.nspname = 'holdfast' and e.evtevent = 'ddl_command_end'`,
+  const { rows } = await client.query<{ name: string; event: string; enabled: string }>(
+    `select quote_ident(e.evtname) as name, e.evtevent::text as event, e.evtenabled::text as enabled from pg_event_trigger e
+       join pg_proc p on p.oid = e.evtfoid join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'holdfast'`,
   );
-  if (rows.some((row) => row.enabled === 'A' || row.enabled === 'O')) return [];
-  return [
-    {
-      code: 'HF_EVENT_TRIGGER_MISSING',
+  const blind =
+    'so changes of schema are not followed by themselves: a new column is captured only after the next install.';
+  if (!['ddl_command_end', 'sql_drop'].every((event) => rows.some((row) => row.event === event))) {
+    return [
+      {
+        code: 'HF_EVENT_TRIGGER_MISSING',
+        severity: 'warning',
+        message: `An event trigger of Holdfast's is missing, ${blind}`,
+        mend: `${REINSTALL}   # as a superuser (rds_superuser on RDS); or, as any owner, after each migration`,
+      },
+    ];
+  }
+  return rows
+    .filter((row) => row.enabled !== 'A')
+    .map(({ name }) => ({
+      code: 'HF_EVENT_TRIGGER_DISABLED',
       severity: 'warning',
-      message:
-        'There is no event trigger, so changes of schema are not followed by themselves: a new column is captured only after the next install.',
-      mend: `${REINSTALL}   # as a role that may create event triggers (superuser, or rds_superuser on RDS), and after each migration otherwise`,
-    },
-  ];
+      message: `The event trigger ${name} is disabled or not ENABLE ALWAYS, ${blind}`,
+      mend: `alter event trigger ${name} enable always;`,
+    }));
 }
 
 /** Days ahead for which the trail should have partitions. */

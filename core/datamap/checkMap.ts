@@ -95,7 +95,7 @@ function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap, know
     add(
       'HF_TABLE_KEYLESS',
       'warning',
-      `${name} has no primary key and no NOT NULL unique index; its rows cannot be told apart.`,
+      `${name} has no primary key and no NOT NULL unique index (a deferrable one does not count); its rows cannot be told apart.`,
       `alter table ${sql} add column id bigint generated always as identity primary key;`,
     );
   }

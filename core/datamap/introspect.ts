@@ -105,6 +105,7 @@ type Of<T> = T & { oid: string };
 
 const IDENTITY: Record<string, CatalogColumn['identity']> = { a: 'always', d: 'by default' };
 const GENERATED: Record<string, CatalogColumn['generated']> = { s: 'stored', v: 'virtual' };
+const KIND = { r: 'ordinary', p: 'partitioned', f: 'foreign' } as const;
 const ON_DELETE: Record<string, CatalogForeignKey['onDelete']> = {
   a: 'no action',
   r: 'restrict',
@@ -142,7 +143,11 @@ export async function introspect(client: Client): Promise<Catalog> {
       relname: r.relname,
       oid: Number(r.oid),
       partitioned: r.kind === 'p',
-      partitions: leaves.map((l) => ({ name: joinTableName(l.schema, l.relname), oid: Number(l.oid) })),
+      partitions: leaves.map((l) => ({
+        name: joinTableName(l.schema, l.relname),
+        oid: Number(l.oid),
+        kind: KIND[l.kind],
+      })),
       unlogged: r.persistence === 'u',
       ...(inherits === undefined ? {} : { inherits }),
       columns: cols,
@@ -197,11 +202,11 @@ interface IndexRow {
   plain: boolean;
 }
 
-/** A deferrable primary key still identifies rows between statements; of unique indexes only immediate ones qualify. */
+/** Deferrable keys do not count: two rows may share one inside a transaction, and the trail could not tell them apart. */
 function keyOf(columns: readonly CatalogColumn[], indexes: readonly IndexRow[]): readonly string[] {
   const required = new Set(columns.filter((c) => c.notNull).map((c) => c.name));
   const key =
-    indexes.find((i) => i.is_primary) ??
+    indexes.find((i) => i.is_primary && i.is_unique) ??
     indexes.find((i) => i.is_unique && i.plain && i.columns.every((name) => required.has(name)));
   return key?.columns ?? [];
 }
