@@ -1,6 +1,9 @@
 -- The catalog: what backups exist, where they can restore to, when they run, what happened. The store is the truth; these
 -- rows can be rebuilt from it (`holdfast catalog rebuild`).
 
+-- This life of the database begins; a restored database runs this again and so begins another.
+insert into holdfast.installation (version) values (1) on conflict do nothing;
+
 create table holdfast.tenant_backups (
   id               text primary key,           -- the backup id, also the name of its folder in the store
   tenant           text collate "C",           -- null: the whole database
@@ -65,7 +68,46 @@ create table holdfast.tenant_backup_logs (
 create index tenant_backup_logs_tenant on holdfast.tenant_backup_logs (tenant, at desc);
 create index tenant_backup_logs_backup on holdfast.tenant_backup_logs (backup_id);
 
-create view holdfast.tenant_backup_stats as
+-- What a tenant may see of the catalog, in a session whose setting holdfast.tenant names it. An operator's session leaves the
+-- setting empty. FORCE binds the owner too, so that a service that sets a tenant is held to it whatever role it runs as.
+create function holdfast.session_tenant() returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select nullif(current_setting('holdfast.tenant', true), '')
+$$;
+
+do $$
+declare
+  t text;
+begin
+  foreach t in array array['tenant_backups', 'tenant_restore_points', 'tenant_backup_schedules', 'tenant_backup_logs'] loop
+    execute format('alter table holdfast.%I enable row level security, force row level security', t);
+    execute format('create policy operator on holdfast.%I to current_user
+                      using (holdfast.session_tenant() is null) with check (holdfast.session_tenant() is null)', t);
+    execute format('create policy own on holdfast.%I for select using (tenant = holdfast.session_tenant())', t);
+  end loop;
+end $$;
+
+-- Backups of the whole database hold every tenant: the owner may read them for a tenant's session, through the view below,
+-- which shows that they are there and not how large they are.
+create policy whole_database on holdfast.tenant_backups for select to current_user
+  using (tenant is null and status = 'complete');
+
+create view holdfast.tenant_backup_list with (security_barrier) as
+select b.id, b.tenant, b.tenant is null as whole_database, b.type, b.status, b.location, b.parent_id, b.started_at,
+       b.finished_at, b.horizon, b.verified_at, b.proven_at, b.legal_hold,
+       case when s.full_view then b.bytes end as bytes,
+       case when s.full_view then b.raw_bytes end as raw_bytes,
+       case when s.full_view then b.rows end as rows,
+       case when s.full_view then b.changes end as changes,
+       case when s.full_view then b.objects end as objects,
+       case when s.full_view then b.tables end as tables,
+       case when s.full_view then b.proof end as proof,
+       case when s.full_view then b.error end as error
+  from holdfast.tenant_backups b
+ cross join lateral (select holdfast.session_tenant() is null or b.tenant = holdfast.session_tenant() as full_view) s
+ where s.full_view or (b.tenant is null and b.status = 'complete');
+
+create view holdfast.tenant_backup_stats with (security_barrier) as
 select tenant,
        count(*) filter (where status = 'complete') as backups,
        count(*) filter (where status = 'failed') as failures,
@@ -78,4 +120,5 @@ select tenant,
        max(proven_at) as last_proven_restorable,
        avg(extract(epoch from finished_at - started_at)) filter (where status = 'complete') as average_seconds
   from holdfast.tenant_backups
+ where holdfast.session_tenant() is null or tenant = holdfast.session_tenant()
  group by tenant;

@@ -1,4 +1,5 @@
 /** Writing to the catalog while a backup runs: its row, and one line per step. */
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { HoldfastError } from '../errors.ts';
 import type { BackupType, Manifest } from '../snapshot/types.ts';
@@ -57,18 +58,24 @@ export async function recordFailed(client: pg.ClientBase, id: string, error: unk
 }
 
 /** Makes the catalog say what a manifest says. The same row whether it is written after a backup or by a rebuild. */
-export async function registerBackup(client: pg.ClientBase, manifest: Manifest, manifestSha256: string): Promise<void> {
+export async function registerBackup(
+  client: pg.ClientBase,
+  manifest: Manifest,
+  manifestSha256: string,
+  verifiedAt?: string,
+): Promise<void> {
   const tables = manifest.excluded.length > 0 ? manifest.tables.map((t) => t.name) : null;
   await client.query(
     `insert into holdfast.tenant_backups (id, tenant, type, status, parent_id, epoch, started_at, finished_at, horizon,
-            log_from, log_to, tables, bytes, raw_bytes, rows, changes, objects, manifest_sha256)
-     values ($1, $2, $3, 'complete', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            log_from, log_to, tables, bytes, raw_bytes, rows, changes, objects, manifest_sha256, verified_at)
+     values ($1, $2, $3, 'complete', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
      on conflict (id) do update set status = 'complete', tenant = excluded.tenant, type = excluded.type,
             parent_id = excluded.parent_id, epoch = excluded.epoch, started_at = excluded.started_at,
             finished_at = excluded.finished_at, horizon = excluded.horizon, log_from = excluded.log_from,
             log_to = excluded.log_to, tables = excluded.tables, bytes = excluded.bytes, raw_bytes = excluded.raw_bytes,
             rows = excluded.rows, changes = excluded.changes, objects = excluded.objects,
-            manifest_sha256 = excluded.manifest_sha256, error = null`,
+            manifest_sha256 = excluded.manifest_sha256,
+            verified_at = coalesce(excluded.verified_at, holdfast.tenant_backups.verified_at), error = null`,
     [
       manifest.id,
       manifest.tenant,
@@ -87,6 +94,7 @@ export async function registerBackup(client: pg.ClientBase, manifest: Manifest, 
       manifest.totals.changes,
       manifest.objects.length,
       manifestSha256,
+      verifiedAt ?? null,
     ],
   );
 }
@@ -95,3 +103,5 @@ export function describeError(error: unknown): Record<string, unknown> {
   if (error instanceof HoldfastError) return error.toJSON();
   return { code: (error as { code?: string }).code, message: (error as Error).message };
 }
+
+export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -1,5 +1,5 @@
 /** Makes a backup: checks, reading, writing, reading back, and the manifest, which is the moment it exists. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import {
   describeError,
@@ -8,7 +8,9 @@ import {
   recordRunning,
   registerBackup,
   type StepResult,
+  sha256Hex,
 } from '../catalog/record.ts';
+import { settleInterrupted } from '../catalog/settle.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import { tableNamed } from '../datamap/reach.ts';
@@ -108,6 +110,11 @@ class Backup {
 
     const startedAt = unfinished?.run.startedAt ?? formatMoment(this.#ctx.clock.now());
     const id = unfinished?.run.backup ?? backupId(startedAt, decision.type);
+    await settleInterrupted(this.#ctx, this.#client, {
+      tenant: this.#tenant,
+      storeId: store,
+      except: unfinished?.run.backup,
+    });
     this.#id = id;
     const parent = decision.parent?.id ?? null;
     await recordRunning(this.#client, {
@@ -256,7 +263,9 @@ class Backup {
         },
       }),
     );
-    await this.#step('register', () => registerBackup(this.#client, manifest, manifestDigest(manifest)));
+    await this.#step('register', () =>
+      registerBackup(this.#client, manifest, sha256Hex(documentBytes(manifest)), manifest.finishedAt),
+    );
     if (decision.type === 'full') await removeProgress(this.#ctx.store, this.#tenant, run.id);
     return manifest;
   }
@@ -408,6 +417,3 @@ function backupId(startedAt: string, type: BackupType): string {
   const time = startedAt.replace(/[-:.]/g, '').replace(/\d{3}Z$/, 'Z');
   return `${time}-${type.replace('_', '-')}-${randomBytes(3).toString('hex')}`;
 }
-
-export const manifestDigest = (manifest: Manifest): string =>
-  createHash('sha256').update(documentBytes(manifest)).digest('hex');

@@ -1,6 +1,8 @@
 /** Horizons as a backup sees them: where its log begins and ends. */
 import type pg from 'pg';
-import { formatMoment, type Moment, parseMoment } from '../moment.ts';
+import { advance } from '../history/advance.ts';
+import { formatSnapshot } from '../history/snapshots.ts';
+import type { Moment } from '../moment.ts';
 
 export interface LogEnd {
   /** `holdfast.horizons.id`. A horizon is stretched while nothing happens, so its id, not its snapshot, is what lasts. */
@@ -10,22 +12,10 @@ export interface LogEnd {
   readonly moment: Moment;
 }
 
-interface Row {
-  id: string;
-  snapshot: string;
-  until: string;
-}
-
-const end = (row: Row): LogEnd => ({
-  id: BigInt(row.id),
-  snapshot: row.snapshot,
-  moment: parseMoment(row.until),
-});
-
 /** Makes the present moment a horizon. */
 export async function takeHorizon(client: pg.Client): Promise<LogEnd> {
-  const { rows } = await client.query<Row>('select id::text, snapshot::text, until::text from holdfast.advance()');
-  return end(rows[0]!);
+  const { id, moment, snapshot } = await advance(client);
+  return { id, moment, snapshot: formatSnapshot(snapshot) };
 }
 
 /** The horizon that a moment recorded by an earlier backup belongs to; undefined when it was pruned. */
@@ -36,5 +26,3 @@ export async function horizonAt(client: pg.Client, moment: string): Promise<bigi
   );
   return rows[0] ? BigInt(rows[0].id) : undefined;
 }
-
-export const momentText = (moment: Moment): string => formatMoment(moment);
