@@ -19,7 +19,20 @@ const HEADER = `\
 # keep_for  how long a value may be kept: {ip_address: P90D}. Without it, as long as the row.
 `;
 
-/** The whole text of a new holdfast.yaml, without sections for settings. `parseMap` of it gives an equal map. */
+const FOOTER = `\
+# Where things are kept, and when; these are the defaults.
+# store: ./holdfast-store              # or s3://bucket/prefix
+# keys: ./holdfast.key                 # root key; keep a copy of it elsewhere
+# person_keys: ./holdfast-person-keys  # must lie outside the store
+# retention: {daily: 7, weekly: 4, monthly: 12, trail: P90D}
+# schedules:
+#   - {type: full, cron: "0 2 * * 0", time_zone: Europe/Paris}
+`;
+
+/** The text of a new holdfast.yaml: the map, and the settings' defaults as comments. */
+export const formatNewFile = (map: DataMap): string => `${formatMap(map)}\n${FOOTER}`;
+
+/** The map alone. `parseMap` of it gives an equal map. */
 export function formatMap(map: DataMap): string {
   const lines = [HEADER, `version: ${MAP_VERSION}`, `tenant: ${notation(formatTableKey(map.tenants))}`];
   if (map.persons) lines.push(`person: ${notation(formatTableKey(map.persons))}`);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { formatMap } from '../../core/datamap/format.ts';
+import { formatMap, formatNewFile } from '../../core/datamap/format.ts';
 import { readMap, readSettings } from '../../core/datamap/load.ts';
 import { parseMap } from '../../core/datamap/parse.ts';
 import { rewriteMap } from '../../core/datamap/rewrite.ts';
@@ -46,6 +46,15 @@ test('settings are read', () => {
       { type: 'transaction_log', cron: '0 */4 * * *', timeZone: 'UTC', tenant: '42' },
     ],
   });
+});
+
+test('a new file shows the defaults, and reads the same with them uncommented', () => {
+  const text = formatNewFile(parseMap(MAP));
+  expect(parseMap(text)).toEqual(parseMap(MAP));
+  const [, footer] = text.split('these are the defaults.\n');
+  const uncommented = parseSettings(MAP + footer!.replace(/^# /gm, ''));
+  expect({ ...uncommented, schedules: [] }).toEqual(parseSettings(MAP));
+  expect(uncommented.schedules).toHaveLength(1);
 });
 
 test.each([
