@@ -1,0 +1,31 @@
+import { doctor } from '../../core/datamap/doctor.ts';
+import { readMap } from '../../core/datamap/load.ts';
+import { handle, type Register } from '../command.ts';
+import { bold, dim, green, red, yellow } from '../output.ts';
+import { withDatabase } from '../runtime.ts';
+
+export const doctorCommand: Register = (program) => {
+  const command = program
+    .command('doctor')
+    .description(
+      'what is not protected, not classified or not kept up, and how to mend it; exit code 1 if anything is open',
+    );
+  handle(command, async (options) => {
+    const map = await readMap(options.config);
+    const findings = await withDatabase(options, (client) => doctor(client, map));
+    const errors = findings.filter((f) => f.severity === 'error');
+    const lines = findings.flatMap((f) => [
+      `${f.severity === 'error' ? red(bold('error')) : yellow('warning')} ${f.message} ${dim(f.code)}`,
+      ...f.mend.split('\n').map((line) => `    ${line}`),
+    ]);
+    const verdict =
+      findings.length === 0
+        ? green('All is well.')
+        : `${errors.length} errors, ${findings.length - errors.length} warnings.`;
+    return {
+      json: { ok: errors.length === 0, findings },
+      text: [...lines, verdict].join('\n'),
+      exitCode: errors.length === 0 ? 0 : 1,
+    };
+  });
+};

@@ -1,0 +1,35 @@
+/** Every command, in the order that help shows them. A new one is a new file and a line here. */
+import type { Register } from '../command.ts';
+import { backupCommand } from './backup.ts';
+import { catalogCommand } from './catalog.ts';
+import { cleanupCommand } from './cleanup.ts';
+import { doctorCommand } from './doctor.ts';
+import { initCommand } from './init.ts';
+import { installCommand } from './install.ts';
+import { listCommand } from './list.ts';
+import { maintainCommand } from './maintain.ts';
+import { pointInTimeRecoveryCommand } from './pointInTimeRecovery.ts';
+import { restoreCommand } from './restore.ts';
+import { restoreDatabaseCommand } from './restoreDatabase.ts';
+import { restorePointCommand } from './restorePoint.ts';
+import { schemaDriftCommand } from './schemaDrift.ts';
+import { uninstallCommand } from './uninstall.ts';
+import { validateCommand } from './validate.ts';
+
+export const commands: readonly Register[] = [
+  initCommand,
+  installCommand,
+  doctorCommand,
+  backupCommand,
+  listCommand,
+  validateCommand,
+  restoreCommand,
+  pointInTimeRecoveryCommand,
+  restoreDatabaseCommand,
+  restorePointCommand,
+  cleanupCommand,
+  maintainCommand,
+  catalogCommand,
+  schemaDriftCommand,
+  uninstallCommand,
+];

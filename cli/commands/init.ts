@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { KeyFile } from '../../adapters/local/keyFile.ts';
+import { formatNewFile } from '../../core/datamap/format.ts';
+import { introspect } from '../../core/datamap/introspect.ts';
+import { propose } from '../../core/datamap/propose.ts';
+import { rewriteMap } from '../../core/datamap/rewrite.ts';
+import { ConfigError } from '../../core/errors.ts';
+import { handle, type Register } from '../command.ts';
+import { bold, yellow } from '../output.ts';
+import { settingsOf, withDatabase } from '../runtime.ts';
+
+interface Options {
+  tenantTable?: string;
+  tenantKey?: string;
+  personTable?: string;
+  personKey?: string;
+  force: boolean;
+}
+
+export const initCommand: Register = (program) => {
+  const command = program
+    .command('init')
+    .description('read the catalog and write holdfast.yaml for you to review, and a key file if there is none')
+    .option('--tenant-table <table>', 'the table with one row per tenant, if it is not found by itself')
+    .option('--tenant-key <column>', 'its key')
+    .option('--person-table <table>', 'the table with one row per person')
+    .option('--person-key <column>', 'its key')
+    .option('--force', 'overwrite an existing holdfast.yaml', false);
+  handle<Options>(command, async (options) => {
+    if (existsSync(options.config) && !options.force) {
+      throw new ConfigError('HF_MAP_EXISTS', `${options.config} is there already, perhaps edited by hand.`, {
+        action: 'Edit it, or write it anew with --force, or elsewhere with --config.',
+        details: { path: options.config },
+      });
+    }
+    const catalog = await withDatabase(options, introspect);
+    const { map, notes } = propose(catalog, options);
+    await writeFile(
+      options.config,
+      existsSync(options.config) ? rewriteMap(await readFile(options.config, 'utf8'), map) : formatNewFile(map),
+    );
+    const { keys } = await settingsOf(options);
+    const newKey = !existsSync(keys);
+    if (newKey) await KeyFile.create(keys);
+    const shared = map.tables.filter((t) => !t.tenant).length;
+    const text = [
+      `${bold(options.config)}: ${map.tables.length} tables, ${shared} of them shared by all tenants; tenants are rows of ${map.tenants.table}.`,
+      ...notes.map((note) => yellow(`note: ${note}`)),
+      ...(newKey
+        ? [
+            `${bold(keys)}: a new root key. ${yellow('Keep a copy of it off this machine: without it no backup can be read.')}`,
+          ]
+        : []),
+      `Next: review ${options.config}, then run holdfast install.`,
+    ];
+    return {
+      json: { config: options.config, tables: map.tables.length, notes, keyFile: keys, newKey },
+      text: text.join('\n'),
+    };
+  });
+};

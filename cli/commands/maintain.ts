@@ -1,0 +1,13 @@
+import { maintain } from '../../core/history/maintain.ts';
+import { handle, type Register } from '../command.ts';
+import { withDatabase } from '../runtime.ts';
+
+export const maintainCommand: Register = (program) => {
+  const command = program
+    .command('maintain')
+    .description("close the latest moment and make next month's partition; run it every minute from cron");
+  handle(command, async (options) => {
+    const report = await withDatabase(options, maintain);
+    return { json: report, text: `History is exact up to ${report.moment}.` };
+  });
+};

@@ -1,0 +1,29 @@
+import { createRestorePoint, listRestorePoints } from '../../core/history/restorePoints.ts';
+import { handle, type Register } from '../command.ts';
+import { table } from '../output.ts';
+import { withDatabase } from '../runtime.ts';
+
+export const restorePointCommand: Register = (program) => {
+  const group = program.command('restore-point').description('name a moment, exactly, to come back to');
+
+  const create = group
+    .command('create <name>')
+    .option('-t, --tenant <id>', 'only for this tenant; default: the whole database')
+    .option('--reason <text>', 'why, for those who read it later');
+  handle<{ tenant?: string; reason?: string }>(create, async (options, name) => {
+    const request = {
+      name: name!,
+      tenant: options.tenant ?? null,
+      ...(options.reason ? { reason: options.reason } : {}),
+    };
+    const point = await withDatabase(options, (client) => createRestorePoint(client, request));
+    return { json: point, text: `Restore point "${point.name}" is at ${point.moment}.` };
+  });
+
+  const list = group.command('list').option('-t, --tenant <id>', 'of this tenant and of the whole database');
+  handle<{ tenant?: string }>(list, async (options) => {
+    const points = await withDatabase(options, (client) => listRestorePoints(client, options.tenant));
+    const rows = points.map((p) => [p.name, p.tenant ?? '(all)', p.moment, p.reason]);
+    return { json: { restorePoints: points }, text: table(['name', 'tenant', 'moment', 'reason'], rows) };
+  });
+};

@@ -1,0 +1,71 @@
+/** Puts the context of an operation together from holdfast.yaml, the environment and the command line. */
+import { dirname, resolve } from 'node:path';
+import type pg from 'pg';
+import { KeyFile } from '../adapters/local/keyFile.ts';
+import { noLedger } from '../adapters/local/noLedger.ts';
+import { openPersonKeys } from '../adapters/local/personKeyDirectory.ts';
+import { systemClock } from '../adapters/local/systemClock.ts';
+import type { Context } from '../core/context.ts';
+import { readMap, readSettings } from '../core/datamap/load.ts';
+import type { Settings } from '../core/datamap/settings.ts';
+import { ConfigError } from '../core/errors.ts';
+import type { ObjectStore } from '../core/ports.ts';
+import { connect } from '../core/sql.ts';
+import { progressBar } from './progressBar.ts';
+import type { GlobalOptions } from './report.ts';
+
+/** The URL from `--database-url` or HOLDFAST_DATABASE_URL. */
+export function databaseUrl(options: GlobalOptions): string {
+  const url = options.databaseUrl ?? process.env.HOLDFAST_DATABASE_URL;
+  if (url) return url;
+  throw new ConfigError('HF_DATABASE_URL', 'No database was named.', {
+    action: 'Pass --database-url postgres://user@host:5432/database, or set HOLDFAST_DATABASE_URL.',
+  });
+}
+
+export async function withDatabase<T>(options: GlobalOptions, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(databaseUrl(options));
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Paths in holdfast.yaml are relative to the file itself, so that commands work from any folder. */
+export async function settingsOf(options: GlobalOptions): Promise<Settings> {
+  const settings = await readSettings(options.config);
+  const base = dirname(resolve(options.config));
+  return {
+    ...settings,
+    store: /^s3:\/\//.test(settings.store) ? settings.store : resolve(base, settings.store),
+    keys: resolve(base, settings.keys),
+    personKeys: resolve(base, settings.personKeys),
+  };
+}
+
+/**
+ * @param needs `database` when the operation cannot work from the store alone
+ */
+export async function contextOf(options: GlobalOptions, needs: 'database' | 'store'): Promise<Context> {
+  const settings = await settingsOf(options);
+  const keys = await KeyFile.open(settings.keys);
+  const store = await openObjectStore(settings.store);
+  const url = needs === 'database' ? databaseUrl(options) : (options.databaseUrl ?? process.env.HOLDFAST_DATABASE_URL);
+  return {
+    ...(url === undefined ? {} : { databaseUrl: url }),
+    map: await readMap(options.config),
+    store,
+    keys,
+    persons: await openPersonKeys(settings.personKeys, store, keys),
+    ledger: noLedger,
+    clock: systemClock,
+    progress: progressBar(!options.json && !options.quiet),
+  };
+}
+
+/** `s3://bucket/prefix?endpoint=…&region=…`, else a directory. The AWS SDK is loaded only when it is used. */
+export async function openObjectStore(location: string): Promise<ObjectStore> {
+  if (location.startsWith('s3://')) return (await import('../adapters/aws/s3Store.ts')).S3Store.open(location);
+  return (await import('../adapters/local/directoryStore.ts')).DirectoryStore.open(location);
+}
