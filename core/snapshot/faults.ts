@@ -6,7 +6,7 @@ export type FaultKind =
   | 'corrupt'
   /** Intact bytes of this backup, in the wrong place. */
   | 'swapped'
-  /** Intact bytes of something else: another backup, another store, or no part of any backup. */
+  /** Intact bytes of something else: another backup, or another store. */
   | 'foreign'
   | 'signature'
   | 'version'
@@ -38,6 +38,8 @@ export interface ValidationReport {
   readonly capsules: { readonly opened: number; readonly erased: number };
   /** Backups that a restore of this one needs, from the full to this one. */
   readonly chain: readonly string[];
+  /** In the backup's folder, but in no manifest: what a killed attempt left, or what somebody put there. No reader looks at it. */
+  readonly extra: readonly { readonly object: string; readonly size: number }[];
   /** Empty for a sound backup. */
   readonly faults: readonly Fault[];
 }

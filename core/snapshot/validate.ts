@@ -34,7 +34,16 @@ export async function validate(
   const id = typeof which === 'string' ? which : which.id;
   const faults: Fault[] = [];
   const manifest = await readOrNote(ctx, refs, id, storeId, faults);
-  const report = { backup: id, deep: options.deep === true, slabs: 0, bytes: 0, rows: 0, chain: [id], faults };
+  const report = {
+    backup: id,
+    deep: options.deep === true,
+    slabs: 0,
+    bytes: 0,
+    rows: 0,
+    chain: [id],
+    extra: [],
+    faults,
+  };
   if (!manifest) return { ...report, objects: 0, capsules: { opened: 0, erased: 0 } };
 
   const check: DeepCheck = {
@@ -57,11 +66,7 @@ export async function validate(
   }
   ctx.progress?.done();
   const named = new Set(manifest.objects.map(({ name }) => name));
-  for (const [name, size] of stored) {
-    if (named.has(name)) continue;
-    const range = { offset: 0, length: size };
-    faults.push({ kind: 'foreign', object: name, range, expected: 'no such object', got: `${size} bytes` });
-  }
+  const extra = [...stored].filter(([name]) => !named.has(name)).map(([object, size]) => ({ object, size }));
   const { rows, ...capsules } = check.counted;
   const { objects } = manifest;
   return {
@@ -71,6 +76,7 @@ export async function validate(
     bytes: objects.reduce((sum, { size }) => sum + size, 0),
     rows,
     capsules,
+    extra,
     chain: await checkChain(ctx, refs, manifest, storeId, faults),
   };
 }

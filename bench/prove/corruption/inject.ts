@@ -7,6 +7,9 @@ import type { Manifest, ManifestObject } from '../../../core/snapshot/types.ts';
 import type { Random } from '../suite.ts';
 import type { World } from './world.ts';
 
+/** `extra`: listed as an object that no manifest names, which is not a fault. */
+export type Kind = FaultKind | 'extra';
+
 /** Half-open ranges of one file whose bytes are not what they were. */
 export interface Damage {
   readonly object: string;
@@ -21,7 +24,7 @@ export interface Injected {
   readonly backup: string;
   readonly damage: readonly Damage[];
   /** The kinds that name it rightly. */
-  readonly kinds: readonly FaultKind[];
+  readonly kinds: readonly Kind[];
   /** A quick validation has to see it too. */
   readonly quick: boolean;
   undo(): void;
@@ -94,11 +97,11 @@ const manifestOf = ({ tenant, id }: Manifest): string => `manifests/${tenant ?? 
 const anyBackup = (world: World, random: Random): Manifest =>
   random.pick([world.full, world.incremental, world.tenantFull, world.laterFull]);
 const anyObject = (manifest: Manifest, random: Random): ManifestObject => random.pick(manifest.objects);
-const shape = (quick: boolean, ...kinds: FaultKind[]) => ({ quick, kinds });
+const shape = (quick: boolean, ...kinds: Kind[]) => ({ quick, kinds });
 
 function onObject(
   fault: string,
-  expect: { quick: boolean; kinds: FaultKind[] },
+  expect: { quick: boolean; kinds: Kind[] },
   change: (
     bytes: Buffer,
     random: Random,
@@ -119,7 +122,7 @@ function onObject(
 
 function onManifest(
   fault: string,
-  expect: { quick: boolean; kinds: FaultKind[] },
+  expect: { quick: boolean; kinds: Kind[] },
   change: (bytes: Buffer, random: Random, manifest: Manifest, world: World) => Buffer | undefined,
 ): Fault {
   return (world, random) => {
@@ -247,7 +250,7 @@ export const faults: readonly Fault[] = [
     const manifest = anyBackup(world, random);
     const surgery = new Surgery(world);
     surgery.write(`backups/${manifest.id}/chunk-09999.hf`, randomBytes(1 + random.int(100)));
-    return surgery.done({ fault: 'object that nobody wrote', backup: manifest.id, ...shape(true, 'foreign') });
+    return surgery.done({ fault: 'object that nobody wrote', backup: manifest.id, ...shape(true, 'extra') });
   },
   onBigSlab('two frames swapped', (bytes, [a, b]) =>
     splice(bytes, [
