@@ -99,6 +99,7 @@ class Backup {
 
   async run(): Promise<BackupResult> {
     const began = performance.now();
+    // Its result is kept once the run has a name; a run that is refused here never was one.
     this.#bound = await bind(this.#client, this.#ctx.map);
     await checkDatabase(this.#client, this.#bound, this.#tenant);
     await this.#lock();
@@ -125,6 +126,7 @@ class Backup {
       epoch: this.#facts.epoch,
       startedAt,
     });
+    await this.#note('check', 'ok', performance.now() - began);
     const arenas = new ArenaPool(ARENAS, Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) * 1.25));
     const run = new BackupRun(this.#ctx, id, new Keyring(this.#ctx.store, this.#ctx.keys, store), arenas);
     try {
@@ -222,7 +224,7 @@ class Backup {
     const schema = await this.#step('schema', () => writeSchemaObject(this.#ctx, run, this.#client, to.snapshot));
     await run.verify(schema);
     objects.push(schema);
-    await this.#log_('verify', 'ok', run.verifying);
+    await this.#note('verify', 'ok', run.verifying);
 
     const rows = new Map<string, number>();
     let changes = 0;
@@ -398,15 +400,15 @@ class Backup {
     const began = performance.now();
     try {
       const result = await work();
-      await this.#log_(step, 'ok', performance.now() - began);
+      await this.#note(step, 'ok', performance.now() - began);
       return result;
     } catch (error) {
-      await this.#log_(step, 'failed', performance.now() - began, describeError(error)).catch(() => {}); // the step's error counts
+      await this.#note(step, 'failed', performance.now() - began, describeError(error)).catch(() => {}); // the step's error counts
       throw error;
     }
   }
 
-  #log_(step: string, result: StepResult, milliseconds?: number, detail?: unknown): Promise<void> {
+  #note(step: string, result: StepResult, milliseconds?: number, detail?: unknown): Promise<void> {
     const line = { backup: this.#id, tenant: this.#tenant, step, result, detail };
     return logStep(this.#client, milliseconds === undefined ? line : { ...line, milliseconds });
   }

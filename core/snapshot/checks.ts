@@ -20,9 +20,9 @@ export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: 
   const bare = bound.tables.filter((t) => t.id === 0);
   const disabled = await client.query<{ oid: string }>(
     `select t.oid::int8::text as oid from unnest($1::oid[]) as t (oid)
-      where not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
-                                join pg_namespace n on n.oid = p.pronamespace
-                         where g.tgrelid = t.oid and n.nspname = 'holdfast' and g.tgenabled = 'A')`,
+      where coalesce((select bool_or(g.tgenabled <> 'A') from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+                        join pg_namespace n on n.oid = p.pronamespace
+                       where g.tgrelid = t.oid and n.nspname = 'holdfast'), true)`,
     [bound.tables.map((t) => t.oid)],
   );
   const off = disabled.rows.map((row) => bound.tables.find((t) => t.oid === Number(row.oid))!);
