@@ -2,9 +2,10 @@
 import type { Context } from '../context.ts';
 import { HoldfastError, RestoreError } from '../errors.ts';
 import { resolveCut } from '../history/cuts.ts';
-import { findRestorePoint } from '../history/restorePoints.ts';
+import { findRestorePoint, type RestorePoint } from '../history/restorePoints.ts';
+import { protectedTables } from '../history/tables.ts';
 import type { Cut } from '../history/types.ts';
-import { type Moment, parseMoment } from '../moment.ts';
+import { formatMoment, type Moment, parseMoment } from '../moment.ts';
 import { readManifest } from '../snapshot/manifest.ts';
 import type { Client } from '../sql.ts';
 import type { Chain } from './chain.ts';
@@ -37,12 +38,12 @@ export interface Plan {
  * @throws RestoreError HF_TIME_UNREACHABLE with `details.nearest`, HF_TIME_FUTURE, HF_NO_BACKUP, HF_RESTORE_POINT_UNKNOWN
  */
 export async function planRestore(ctx: Context, target: Target, client?: Client): Promise<Plan> {
-  const moment = await targetMoment(ctx, target, client);
+  const { moment, point } = await resolveTarget(ctx, target, client);
   const source = target.source ?? 'auto';
   let reason: unknown;
   if (client && moment !== undefined && source !== 'store') {
     try {
-      const cut = await resolveCut(client, moment);
+      const cut = await liveCut(client, moment, point);
       return { source: 'live', moment, cut };
     } catch (error) {
       if (source === 'live' || !isBeforeHistory(error)) throw error;
@@ -62,16 +63,37 @@ export async function planRestore(ctx: Context, target: Target, client?: Client)
 const isBeforeHistory = (error: unknown): boolean =>
   error instanceof HoldfastError && error.code === 'HF_TIME_BEFORE_HISTORY';
 
-async function targetMoment(ctx: Context, target: Target, client?: Client): Promise<Moment | undefined> {
+/** The cut, once it is known that every table's history reaches back to it. A restore point brings its own. */
+async function liveCut(client: Client, moment: Moment, point: RestorePoint | undefined): Promise<Cut> {
+  const cut = point?.cut ?? (await resolveCut(client, moment));
+  const late = (await protectedTables(client)).filter((t) => t.since > moment && t.droppedAt === null);
+  if (late.length === 0) return cut;
+  const since = formatMoment(late.reduce((max, t) => (t.since > max ? t.since : max), 0n));
+  const names = late.map((t) => t.name).join(', ');
+  throw new RestoreError(
+    'HF_TIME_BEFORE_HISTORY',
+    `The history of ${names} begins at ${since}, after ${formatMoment(moment)}.`,
+    {
+      action: 'Choose a later moment, or restore from a backup that reaches back to it.',
+      details: { target: formatMoment(moment), nearest: since, tables: late.map((t) => t.name) },
+    },
+  );
+}
+
+async function resolveTarget(
+  ctx: Context,
+  target: Target,
+  client?: Client,
+): Promise<{ moment?: Moment; point?: RestorePoint }> {
   const named = [target.moment, target.restorePoint, target.backup].filter((t) => t !== undefined);
   if (named.length > 1) {
     throw new RestoreError('HF_TARGET_AMBIGUOUS', 'More than one target was given.', {
       action: 'Give a time, a restore point or a backup.',
     });
   }
-  if (target.moment !== undefined) return target.moment;
-  if (target.backup !== undefined) return parseMoment((await readManifest(ctx, target.backup)).horizon);
-  if (target.restorePoint === undefined) return undefined;
+  if (target.moment !== undefined) return { moment: target.moment };
+  if (target.backup !== undefined) return { moment: parseMoment((await readManifest(ctx, target.backup)).horizon) };
+  if (target.restorePoint === undefined) return {};
   if (!client) {
     throw new RestoreError(
       'HF_RESTORE_POINT_UNKNOWN',
@@ -81,5 +103,6 @@ async function targetMoment(ctx: Context, target: Target, client?: Client): Prom
       },
     );
   }
-  return parseMoment((await findRestorePoint(client, target.restorePoint, target.tenant)).moment);
+  const point = await findRestorePoint(client, target.restorePoint, target.tenant);
+  return { moment: point.cut.moment, point };
 }

@@ -87,7 +87,10 @@ export class Stage {
     await copyIn(this.#client, `copy ${staged.sql} (${columns.map(ident).join(', ')}) from stdin`, [lines.join('')]);
   }
 
-  /** Fills the gaps of partly known rows from the live ones, and gives the planner statistics. */
+  /**
+   * Fills the gaps of partly known rows, and rows that are to go, from the live ones: what points where is asked of the stage.
+   * And gives the planner statistics.
+   */
   async complete(): Promise<void> {
     for (const staged of this.tables) {
       const { target, sql } = staged;
@@ -98,8 +101,8 @@ export class Stage {
             `${ident(c.name)} = case when ${c.attnum} = any(s._hf_set) then s.${ident(c.name)} else t.${ident(c.name)} end`,
         );
       await this.#client.query(
-        `update ${sql} s set ${["_hf_kind = 'F'", ...filled].join(', ')}
-           from ${target.sql} t where s._hf_kind = 'P' and ${keyMatch(target, 't', 's')}`,
+        `update ${sql} s set ${["_hf_kind = case s._hf_kind when 'P' then 'F' else 'A' end::\"char\"", ...filled].join(', ')}
+           from ${target.sql} t where s._hf_kind in ('P', 'A') and ${keyMatch(target, 't', 's')}`,
       );
       const lost = await this.#client.query(`select _hf_record as record from ${sql} where _hf_kind = 'P' limit 5`);
       if (lost.rows.length > 0)

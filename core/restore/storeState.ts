@@ -1,6 +1,7 @@
 /** State at T of one tenant out of a store, staged beside the live rows that it is to replace. */
 import type { Context } from '../context.ts';
 import { tenantPredicate } from '../datamap/reach.ts';
+import { recordSql } from '../history/record.ts';
 
 import { type Client, ident, literal } from '../sql.ts';
 import type { Chain } from './chain.ts';
@@ -9,7 +10,7 @@ import type { Scope } from './diff.ts';
 import { restorable } from './erasedRows.ts';
 import { foldStream } from './fold.ts';
 import { loadLogs, readLogs } from './logTable.ts';
-import { keyOf, recordSql } from './record.ts';
+import { keyOf } from './record.ts';
 import { replay } from './replay.ts';
 import { SlabQueue, slabsOf } from './slabQueue.ts';
 import { Stage, type StagedTable } from './stage.ts';
@@ -59,7 +60,5 @@ async function unwanted(client: Client, staged: StagedTable, scope: Scope): Prom
       where ${tenantPredicate(scope.bound, target.bound, 't', literal(scope.tenant))}
         and not exists (select from ${sql} s where ${keyMatch(target, 's', 't')})`,
   );
-  await client.query(
-    `update ${sql} s set _hf_record = ${await recordSql(client, target, 's')} where _hf_record is null`,
-  );
+  await client.query(`update ${sql} s set _hf_record = ${recordSql(target.bound, 's')} where _hf_record is null`);
 }

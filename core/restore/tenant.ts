@@ -1,4 +1,5 @@
 /** Brings one tenant of a live database back to a moment, beside everybody else's writes. */
+import { logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import { tableNamed } from '../datamap/reach.ts';
@@ -84,9 +85,7 @@ async function attempt(
   const { tenant } = request;
   await client.query('begin isolation level repeatable read');
   try {
-    await setActor(client, request.actor ?? { userId: null }, {
-      restore: { to: formatMoment(plan.moment), source: plan.source },
-    });
+    await setActor(client, request.actor ?? { userAgent: `holdfast restore to ${formatMoment(plan.moment)}` });
     const targets = await readTargets(
       client,
       bound.tables.filter((t) => t.tenant),
@@ -102,6 +101,13 @@ async function attempt(
     const options = { bound, tenant, userTriggers: request.userTriggers ?? 'suspend' };
     if (!request.preview) {
       const { suspended } = await apply(client, works, options);
+      await logStep(client, {
+        backup: null,
+        tenant,
+        step: 'restore',
+        result: 'ok',
+        detail: { ...common, samples: undefined },
+      });
       await client.query('commit');
       return { ...common, suspended, violations: [] };
     }

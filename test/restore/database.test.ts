@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { bind } from '../../core/datamap/bind.ts';
 import { restoreDatabase } from '../../core/restore/database.ts';
 import { tenantDigest } from '../../core/restore/digest.ts';
 import { restoreTest } from '../../core/restore/restoreTest.ts';
-import { bind } from '../../core/datamap/bind.ts';
 import { backup } from '../../core/snapshot/backup.ts';
 import { createDatabase } from '../support/database.ts';
 import { type ProtectedSample, protectedSample } from './support.ts';
@@ -28,7 +28,9 @@ test('a full and its logs become a whole database again, and one tenant of it', 
   await backup(ctx, { type: 'full' });
   await client.query("update public.journal_entries set title = title || '!' where organization_id = $1", [tenants[0]]);
   await client.query('delete from public.comments where id % 3 = 0');
-  await client.query("insert into public.tags (organization_id, name) select id, 'brand new' from public.organizations");
+  await client.query(
+    "insert into public.tags (organization_id, name) select id, 'brand new' from public.organizations",
+  );
   const { manifest } = await backup(ctx, { type: 'incremental' });
   const live = await digestOf(ctx.databaseUrl!, null);
 
