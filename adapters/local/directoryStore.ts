@@ -1,9 +1,10 @@
 /** An object store in a directory: one file per object, written once, never overwritten. */
 import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { HoldfastError, IntegrityError, StoreError } from '../../core/errors.ts';
+import { IntegrityError, StoreError } from '../../core/errors.ts';
 import type { ObjectStore } from '../../core/ports.ts';
 import { isTemporary, TEMPORARY, writeNewFile } from './durableFile.ts';
+import { fileError, objectExists } from './fileError.ts';
 
 export class DirectoryStore implements ObjectStore {
   readonly description: string;
@@ -42,7 +43,7 @@ export class DirectoryStore implements ObjectStore {
       if (at < length) throw truncated(this.description, name, { offset, length }, size);
       return bytes;
     } catch (error) {
-      throw this.#translate(error, name);
+      throw fileError(error, this.description, name);
     } finally {
       await file.close();
     }
@@ -54,7 +55,7 @@ export class DirectoryStore implements ObjectStore {
       return found.isFile() ? { size: found.size } : undefined;
     } catch (error) {
       if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw this.#translate(error, name);
+      throw fileError(error, this.description, name);
     }
   }
 
@@ -66,7 +67,7 @@ export class DirectoryStore implements ObjectStore {
     try {
       await unlink(this.#path(name));
     } catch (error) {
-      if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw this.#translate(error, name);
+      if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw fileError(error, this.description, name);
     }
   }
 
@@ -111,18 +112,18 @@ export class DirectoryStore implements ObjectStore {
       return await readdir(join(this.directory, folder), { withFileTypes: true });
     } catch (error) {
       if (isCode(error, 'ENOENT', 'ENOTDIR')) return [];
-      throw this.#translate(error, folder);
+      throw fileError(error, this.description, folder);
     }
   }
 
   async #write(name: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     const path = this.#path(name);
     // Asked before the bytes are written, so that a name that is taken costs nothing; link() decides in the end.
-    if (await this.head(name)) throw exists(this.description, name);
+    if (await this.head(name)) throw objectExists(this.description, name);
     try {
       await writeNewFile(path, body);
     } catch (error) {
-      throw this.#translate(error, name);
+      throw fileError(error, this.description, name);
     }
   }
 
@@ -130,7 +131,7 @@ export class DirectoryStore implements ObjectStore {
     try {
       return await open(this.#path(name), 'r');
     } catch (error) {
-      throw this.#translate(error, name);
+      throw fileError(error, this.description, name);
     }
   }
 
@@ -143,55 +144,9 @@ export class DirectoryStore implements ObjectStore {
     }
     return join(this.directory, name);
   }
-
-  /** Errors of the file system become the store's; anything else, such as one thrown by the body, passes unchanged. */
-  #translate(error: unknown, name: string): unknown {
-    const { code, syscall, message } = error as NodeJS.ErrnoException;
-    if (error instanceof HoldfastError || typeof code !== 'string' || typeof syscall !== 'string') return error;
-    const at = this.description;
-    const options = { cause: error, details: { object: name, reason: code } };
-    switch (code) {
-      case 'EEXIST':
-        return exists(at, name);
-      case 'ENOENT':
-      case 'EISDIR':
-      case 'ENOTDIR':
-        return new IntegrityError('HF_OBJECT_MISSING', `${name} is not in ${at}.`, {
-          ...options,
-          action: 'Bring it back from another copy of the store, or use another backup.',
-        });
-      case 'ENOSPC':
-      case 'EDQUOT':
-      case 'EFBIG':
-        return new StoreError('HF_STORE_FULL', `There is no room left in ${at} for ${name} (${code}).`, {
-          ...options,
-          action: 'Free some space or raise the quota, then run the command again; nothing was left half-written.',
-        });
-      case 'EACCES':
-      case 'EPERM':
-      case 'EROFS':
-        return new StoreError('HF_STORE_DENIED', `${at} does not allow this: ${message}.`, {
-          ...options,
-          action:
-            'Give this user read and write permission on the directory, on a file system that can be written and has hard links.',
-        });
-      default:
-        return new StoreError('HF_STORE_UNAVAILABLE', `${at} cannot be used: ${message}.`, {
-          ...options,
-          action: 'Check that the disk is mounted and healthy, then run the command again.',
-        });
-    }
-  }
 }
 
 const isCode = (error: unknown, ...codes: string[]): boolean => codes.includes((error as NodeJS.ErrnoException).code!);
-
-function exists(description: string, name: string): StoreError {
-  return new StoreError('HF_OBJECT_EXISTS', `${name} is already in ${description}; objects are never overwritten.`, {
-    action: 'Start a new backup, which has a new name.',
-    details: { object: name },
-  });
-}
 
 function truncated(
   description: string,

@@ -13,6 +13,7 @@ import { pathOfTenant } from '../../core/snapshot/store.ts';
 import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
 import { DirectoryStore } from './directoryStore.ts';
 import { writeNewFile } from './durableFile.ts';
+import { fileError } from './fileError.ts';
 import { withFileLock } from './fileLock.ts';
 import { appendRecords, emptyPersonFile, fence, type PersonFile, peek, readPersonFile } from './personKeyFile.ts';
 
@@ -53,7 +54,11 @@ export class PersonKeyDirectory implements PersonKeyStore {
     this.#root = keys;
   }
 
-  async obtain(tenant: string, persons: readonly string[]): Promise<Map<string, PersonKey>> {
+  obtain(tenant: string, persons: readonly string[]): Promise<Map<string, PersonKey>> {
+    return this.#translated(tenant, () => this.#obtain(tenant, persons));
+  }
+
+  async #obtain(tenant: string, persons: readonly string[]): Promise<Map<string, PersonKey>> {
     const found = new Map<string, PersonKey>();
     if (persons.length === 0) return found;
     const state = (await this.#refresh(tenant)) ?? (await this.#create(tenant));
@@ -73,7 +78,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
 
   async lookup(tenant: string, refs: readonly string[]): Promise<Map<string, PersonKey>> {
     const found = new Map<string, PersonKey>();
-    const state = await this.#refresh(tenant);
+    const state = await this.#translated(tenant, () => this.#refresh(tenant));
     if (!state) return found;
     for (const ref of refs) {
       const key = this.#keyOf(state, ref);
@@ -83,7 +88,8 @@ export class PersonKeyDirectory implements PersonKeyStore {
   }
 
   async state(tenant: string, ref: string): Promise<'live' | 'erased' | 'unknown'> {
-    const record = (await this.#refresh(tenant))?.file.records.get(ref);
+    const state = await this.#translated(tenant, () => this.#refresh(tenant));
+    const record = state?.file.records.get(ref);
     if (!record) return 'unknown';
     return record.wrapped ? 'live' : 'erased';
   }
@@ -93,7 +99,11 @@ export class PersonKeyDirectory implements PersonKeyStore {
    * system's journal or a solid-state disk may hold old blocks for a while: keep this directory on an encrypted disk.
    * @returns the reference
    */
-  async erase(tenant: string, person: string): Promise<string> {
+  erase(tenant: string, person: string): Promise<string> {
+    return this.#translated(tenant, () => this.#erase(tenant, person));
+  }
+
+  async #erase(tenant: string, person: string): Promise<string> {
     const state = (await this.#refresh(tenant)) ?? (await this.#create(tenant));
     const ref = refOf(state, person);
     await this.#locked(state, async () => {
@@ -174,6 +184,14 @@ export class PersonKeyDirectory implements PersonKeyStore {
     state.file = file;
   }
 
+  async #translated<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw fileError(error, `person key directory ${this.#directory}`, `the keys of ${tenant}`);
+    }
+  }
+
   #locked<T>(state: Tenant, work: () => Promise<T>): Promise<T> {
     return withFileLock(join(state.folder, 'lock'), async () => {
       await this.#reload(state);
@@ -190,8 +208,8 @@ export class PersonKeyDirectory implements PersonKeyStore {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
-    const file = JSON.parse(text) as { format: string; version: number; tenant: string; wrapped: string };
-    if (file.format !== FORMAT || file.version !== 1 || file.tenant !== tenant) {
+    const file = parseTenant(text);
+    if (file?.format !== FORMAT || file.version !== 1 || file.tenant !== tenant) {
       throw new KeyError('HF_PERSON_KEYS_CORRUPT', `${folder} does not hold the person keys of ${tenant}.`, {
         action: 'Bring the person key directory back from its replica.',
       });
@@ -223,6 +241,14 @@ export class PersonKeyDirectory implements PersonKeyStore {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     return (await this.#refresh(tenant))!;
+  }
+}
+
+function parseTenant(text: string): { format: string; version: number; tenant: string; wrapped: string } | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

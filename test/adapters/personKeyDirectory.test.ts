@@ -123,6 +123,24 @@ test('an append that a crash cut off is forgotten; damage before it is named', a
   await expect(open().obtain('acme', ['a'])).rejects.toMatchObject({ code: 'HF_PERSON_KEYS_CORRUPT' });
 });
 
+test('a directory that cannot be used is one clear error', async () => {
+  const { directory, keys } = await setUp();
+  const store = DirectoryStore.open(join(directory, 'store'));
+  await writeFile(join(directory, 'a-file'), '');
+  await expect(openPersonKeys(join(directory, 'a-file'), store, keys).obtain('acme', ['a'])).rejects.toMatchObject({
+    code: expect.stringMatching(/^HF_/),
+  });
+  const persons = openPersonKeys(join(directory, 'persons'), store, keys);
+  await persons.obtain('acme', ['a']);
+  await writeFile(join(directory, 'persons/acme/tenant.json'), 'not JSON');
+  const again = openPersonKeys(join(directory, 'persons'), store, keys);
+  await expect(again.obtain('acme', ['a'])).rejects.toMatchObject({ code: 'HF_PERSON_KEYS_CORRUPT' });
+  const other = await KeyFile.create(join(directory, 'other.json'));
+  await persons.obtain('beta', ['a']);
+  const wrong = openPersonKeys(join(directory, 'persons'), store, other).obtain('beta', ['a']);
+  await expect(wrong).rejects.toMatchObject({ code: 'HF_KEY_WRONG' });
+});
+
 test('refuses to lie inside the object store, or around it', async () => {
   const { directory, keys } = await setUp();
   const store = DirectoryStore.open(join(directory, 'store'));
