@@ -248,7 +248,7 @@ begin
       is_now := array[case when row_found.t then new_organization else row_found.organization end,
                       case when row_found.p then new_person else row_found.person end];
       perform holdfast.log_move(child.id, row_found.record, row_found.record, was, is_now, row_found.version, row_found.version,
-        case when child.oid <> row_found.part then row_found.part end, row_found.texts, row_found.texts, null, null);
+        case when child.oid <> row_found.part then row_found.part end, row_found.texts, row_found.texts, null, null, true);
       perform holdfast.carry(child.id, row_found.texts, was[1], is_now[1], was[2], is_now[2], 'U');
     end loop;
   end loop;
@@ -265,14 +265,16 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- A change of key, tenant or person: gone there, new here, each naming the other end. `was` and `is_now` are tenant and person.
--- A late one is written in the reverse order, because among late changes the later seq sorts first.
+-- `follows`: the row itself is the same, a parent of it moved. A late one is written in the reverse order, because among late changes the later seq sorts first.
 create function holdfast.log_move(
   table_id integer, old_record text, new_record text, was text[], is_now text[], old_version tid, new_version tid, part oid,
-  old_row jsonb, new_row jsonb, before_delete bigint, before_insert bigint) returns void
+  old_row jsonb, new_row jsonb, before_delete bigint, before_insert bigint, follows boolean default false) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  gone   jsonb := jsonb_build_object('moved', true, 'to', jsonb_build_object('organization', is_now[1], 'record', new_record));
-  comes  jsonb := jsonb_build_object('moved', true, 'from', jsonb_build_object('organization', was[1], 'record', old_record));
+  gone   jsonb := jsonb_build_object('moved', true, 'to', jsonb_build_object('organization', is_now[1], 'record', new_record))
+    || case when follows then '{"follows": true}' else '{}' end::jsonb;
+  comes  jsonb := jsonb_build_object('moved', true, 'from', jsonb_build_object('organization', was[1], 'record', old_record))
+    || case when follows then '{"follows": true}' else '{}' end::jsonb;
 begin
   if before_insert is not null then
     perform holdfast.log(table_id, 'I', is_now[1], new_record, is_now[2], new_version, part, new_row, comes, before_insert);

@@ -114,8 +114,8 @@ if tg_op = 'UPDATE' then
   if delta = '' then
     if holdfast.is_recent(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
       {find_new}
-      perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, '{}',
-        null, (holdfast.successor({id}, {new_record}, new.ctid, {part})).seq);
+      next := holdfast.successor({id}, {new_record}, new.ctid, {part});
+      perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, '{}', null, coalesce(next.before_seq, next.seq));
     end if;
     return null;
   end if;
