@@ -70,11 +70,6 @@ create index tenant_backup_logs_backup on holdfast.tenant_backup_logs (backup_id
 
 -- What a tenant may see of the catalog, in a session whose setting holdfast.tenant names it. An operator's session leaves the
 -- setting empty. FORCE binds the owner too, so that a service that sets a tenant is held to it whatever role it runs as.
-create function holdfast.session_tenant() returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select nullif(current_setting('holdfast.tenant', true), '')
-$$;
-
 do $$
 declare
   t text;
@@ -82,8 +77,8 @@ begin
   foreach t in array array['tenant_backups', 'tenant_restore_points', 'tenant_backup_schedules', 'tenant_backup_logs'] loop
     execute format('alter table holdfast.%I enable row level security, force row level security', t);
     execute format('create policy operator on holdfast.%I to current_user
-                      using (holdfast.session_tenant() is null) with check (holdfast.session_tenant() is null)', t);
-    execute format('create policy own on holdfast.%I for select using (tenant = holdfast.session_tenant())', t);
+                      using (coalesce(current_setting(''holdfast.tenant'', true), '''') = '''')', t);
+    execute format('create policy own on holdfast.%I for select using (tenant = current_setting(''holdfast.tenant'', true))', t);
   end loop;
 end $$;
 
@@ -104,7 +99,7 @@ select b.id, b.tenant, b.tenant is null as whole_database, b.type, b.status, b.l
        case when s.full_view then b.proof end as proof,
        case when s.full_view then b.error end as error
   from holdfast.tenant_backups b
- cross join lateral (select holdfast.session_tenant() is null or b.tenant = holdfast.session_tenant() as full_view) s
+ cross join lateral (select coalesce(current_setting('holdfast.tenant', true), '') in ('', b.tenant) as full_view) s
  where s.full_view or (b.tenant is null and b.status = 'complete');
 
 create view holdfast.tenant_backup_stats with (security_barrier) as
@@ -120,5 +115,5 @@ select tenant,
        max(proven_at) as last_proven_restorable,
        avg(extract(epoch from finished_at - started_at)) filter (where status = 'complete') as average_seconds
   from holdfast.tenant_backups
- where holdfast.session_tenant() is null or tenant = holdfast.session_tenant()
+ where coalesce(current_setting('holdfast.tenant', true), '') in ('', tenant)
  group by tenant;

@@ -177,6 +177,11 @@ class Backup {
     });
     if (decision.type !== 'full') return { decision, unfinished: undefined };
     const unfinished = await findUnfinished(this.#ctx, this.#tenant);
+    if (unfinished && (await this.#ctx.store.head(manifestName(this.#tenant, unfinished.run.backup)))) {
+      // Killed after its manifest: it is complete, only its records are left.
+      await removeProgress(this.#ctx.store, this.#tenant, unfinished.run.backup);
+      return { decision, unfinished: undefined };
+    }
     return {
       decision,
       unfinished: unfinished && (await this.#fits(unfinished.run, store, decision)) ? unfinished : undefined,
@@ -192,8 +197,7 @@ class Backup {
       run.parent === (decision.parent?.id ?? null) &&
       String(run.excluded) === String(this.#excluded) &&
       age < BigInt(RESUME_HOURS) * 3_600_000_000n &&
-      run.fingerprint === (await columnFingerprint(this.#client, this.#bound)) &&
-      (await this.#ctx.store.head(manifestName(this.#tenant, run.backup))) === undefined
+      run.fingerprint === (await columnFingerprint(this.#client, this.#bound))
     );
   }
 

@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import zlib from 'node:zlib';
 import { IntegrityError } from '../errors.ts';
 import { NONCE_BYTES, open, seal, secret, TAG_BYTES } from './seal.ts';
+import { compressZstd, decompressZstd } from './zstd.ts';
 
 const OVERHEAD = NONCE_BYTES + TAG_BYTES;
 /** Shorter capsules gain too little from compression to pay for it. */
@@ -27,17 +28,19 @@ export interface CapsuleSize {
  * Seals capsules of one slab. `context` is the AAD they share; each adds its person's reference. Plaintext of a capsule:
  * the length of each part as u32, then the parts.
  */
-export function sealCapsules(
+export async function sealCapsules(
   context: string,
   persons: readonly { readonly ref: string; readonly key: Buffer; readonly parts: readonly Uint8Array[] }[],
-): { pieces: Buffer[]; sizes: CapsuleSize[] } {
+): Promise<{ pieces: Buffer[]; sizes: CapsuleSize[] }> {
   // One call to the random generator for the whole slab.
   const nonces = randomFillSync(Buffer.allocUnsafe(NONCE_BYTES * persons.length));
   const pieces: Buffer[] = [];
-  const sizes = persons.map(({ ref, key, parts }, i) => {
-    const plaintext = joinParts(parts);
+  const contents = persons.map(({ parts }) => joinParts(parts));
+  const compressed = await Promise.all(contents.map(compress));
+  const sizes = persons.map(({ ref, key }, i) => {
+    const plaintext = contents[i]!;
+    const packed = compressed[i]!;
     const nonce = nonces.subarray(i * NONCE_BYTES, (i + 1) * NONCE_BYTES);
-    const packed = compress(plaintext);
     const body = packed.length < plaintext.length ? packed : plaintext;
     const [ciphertext, tag] = seal(secret(key), nonce, Buffer.from(context + ref), body);
     pieces.push(nonce, ciphertext, tag);
@@ -46,18 +49,17 @@ export function sealCapsules(
   return { pieces, sizes };
 }
 
-function compress(plaintext: Buffer): Buffer {
+function compress(plaintext: Buffer): Buffer | Promise<Buffer> {
   const size = plaintext.length;
   if (size < COMPRESS_FROM) return plaintext;
+  if (size >= ZSTD_FROM) return compressZstd(plaintext);
   // One output piece, not larger than needed: the defaults allocate 16 KiB for each capsule.
-  if (size < ZSTD_FROM) return zlib.deflateRawSync(plaintext, { level: 1, memLevel: 6, chunkSize: size });
-  const params = { [zlib.constants.ZSTD_c_compressionLevel]: 1 };
-  return zlib.zstdCompressSync(plaintext, { params, pledgedSrcSize: size, chunkSize: size });
+  return zlib.deflateRawSync(plaintext, { level: 1, memLevel: 6, chunkSize: size });
 }
 
-function decompress(body: Buffer, raw: number): Buffer {
-  const options = { maxOutputLength: raw, chunkSize: Math.max(64, raw) };
-  return raw < ZSTD_FROM ? zlib.inflateRawSync(body, options) : zlib.zstdDecompressSync(body, options);
+function decompress(body: Buffer, raw: number): Buffer | Promise<Buffer> {
+  if (raw >= ZSTD_FROM) return decompressZstd(body, raw);
+  return zlib.inflateRawSync(body, { maxOutputLength: raw, chunkSize: Math.max(64, raw) });
 }
 
 function joinParts(parts: readonly Uint8Array[]): Buffer {
@@ -74,13 +76,13 @@ function joinParts(parts: readonly Uint8Array[]): Buffer {
 }
 
 /** @throws IntegrityError HF_CAPSULE_CORRUPT when it does not open under the person's key */
-export function openCapsule(
+export async function openCapsule(
   context: string,
   person: { readonly ref: string; readonly key: Buffer },
   bytes: Buffer,
   raw: number,
   parts: number,
-): Buffer[] {
+): Promise<Buffer[]> {
   const corrupt = (why: string) =>
     new IntegrityError('HF_CAPSULE_CORRUPT', `The capsule of person ${person.ref} ${why}.`, {
       action: 'Restore this object from another copy.',
@@ -95,7 +97,7 @@ export function openCapsule(
   let plaintext = sealed;
   if (sealed.length !== raw) {
     try {
-      plaintext = decompress(sealed, raw);
+      plaintext = await decompress(sealed, raw);
     } catch {
       throw corrupt('holds content that cannot be decompressed');
     }

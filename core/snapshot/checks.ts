@@ -1,10 +1,9 @@
 /** What must hold before a backup begins. Quick: catalog look-ups and one write to the store. */
 import type pg from 'pg';
-import { tableNamed } from '../datamap/reach.ts';
 import { didYouMean } from '../datamap/suggest.ts';
+import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap, TableName } from '../datamap/types.ts';
 import { ConfigError, DatabaseError } from '../errors.ts';
-import { ident, qualified } from '../sql.ts';
 import { SHARED } from './types.ts';
 
 /** @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED; ConfigError HF_TENANT_UNKNOWN, HF_TENANT_RESERVED */
@@ -42,18 +41,7 @@ async function checkTenant(client: pg.Client, bound: BoundMap, tenant: string): 
       action: 'Back up the whole database to include them.',
     });
   }
-  const { table, key } = bound.map.tenants;
-  const { schema, relname } = tableNamed(bound, table);
-  const from = `from ${qualified(schema, relname)}`;
-  // Compared as text, so that a name of another shape than the key's type is simply not found.
-  const found = await client.query(`select ${from} where ${ident(key)}::text = $1`, [tenant]);
-  if (found.rowCount) return;
-  const near = await client.query<{ tenant: string }>(`select ${ident(key)}::text as tenant ${from} limit 1000`);
-  const names = near.rows.map((row) => row.tenant);
-  throw new ConfigError('HF_TENANT_UNKNOWN', `There is no tenant ${JSON.stringify(tenant)} in ${table}.`, {
-    action: `Give the value of ${table}.${key}.${didYouMean(tenant, names)}`,
-    details: { tenant, examples: names.slice(0, 5) },
-  });
+  if (!(await tenantExists(client, bound, tenant))) throw await unknownTenant(client, bound, tenant, ConfigError);
 }
 
 /** Which tables a backup holds. @throws ConfigError HF_TABLE_UNKNOWN */

@@ -4,29 +4,13 @@
  * end that was cut off is noticed. The key is used for one stream only.
  */
 import type { KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
-import zlib from 'node:zlib';
 import { IntegrityError } from '../errors.ts';
 import { NONCE_BYTES, open, seal, TAG_BYTES } from './seal.ts';
+import { compressZstd, decompressZstd } from './zstd.ts';
 
 export const FRAME_PLAINTEXT = 1 << 20;
 const WORD = 4;
 const LAST = 0x80000000;
-/** Below this, the thread pool's hand-over costs more than compressing on the spot. */
-const INLINE = 16 << 10;
-
-const compressInPool = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
-const decompressInPool = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
-
-async function compress(piece: Uint8Array): Promise<Buffer> {
-  // Known size and few large output pieces: a quarter less CPU than the defaults.
-  const options = {
-    params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 },
-    pledgedSrcSize: piece.length,
-    chunkSize: Math.max(1024, piece.length >> 1),
-  };
-  return piece.length < INLINE ? zlib.zstdCompressSync(piece, options) : compressInPool(piece, options);
-}
 
 function nonceOf(counter: number, last: boolean): Buffer {
   const nonce = Buffer.alloc(NONCE_BYTES);
@@ -37,9 +21,9 @@ function nonceOf(counter: number, last: boolean): Buffer {
 
 /** Seals `plaintext`; pieces to be written one after the other. */
 export async function sealFrames(key: KeyObject, plaintext: Uint8Array): Promise<Buffer[]> {
-  const pieces: Promise<Buffer>[] = [];
+  const pieces: (Buffer | Promise<Buffer>)[] = [];
   for (let at = 0; at === 0 || at < plaintext.length; at += FRAME_PLAINTEXT)
-    pieces.push(compress(plaintext.subarray(at, at + FRAME_PLAINTEXT)));
+    pieces.push(compressZstd(plaintext.subarray(at, at + FRAME_PLAINTEXT)));
   const compressed = await Promise.all(pieces);
   return compressed.flatMap((body, counter) => {
     const last = counter === compressed.length - 1;
@@ -109,9 +93,8 @@ export async function openFrames(
 }
 
 async function decompress(body: Buffer, counter: number, range: FrameRange): Promise<Buffer> {
-  const options = { maxOutputLength: FRAME_PLAINTEXT, chunkSize: 256 << 10 };
   try {
-    return body.length < INLINE ? zlib.zstdDecompressSync(body, options) : await decompressInPool(body, options);
+    return await decompressZstd(body, FRAME_PLAINTEXT);
   } catch {
     throw new FrameError(`Frame ${counter} was sealed with content that is not zstd.`, range);
   }

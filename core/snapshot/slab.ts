@@ -52,7 +52,7 @@ function capsuleContext(salt: Buffer, place: SlabPlace): string {
 
 export async function sealSlab(input: SlabInput, backupKey: Buffer): Promise<Buffer> {
   const salt = randomBytes(SALT_BYTES);
-  const capsules = sealCapsules(capsuleContext(salt, input), input.persons);
+  const capsules = await sealCapsules(capsuleContext(salt, input), input.persons);
   const directory: Directory = {
     snapshot: input.snapshot,
     sections: input.sections.map(({ table, columns, sealed, rows, runs, open }) => {
@@ -88,17 +88,18 @@ export async function openSlab(
   const salt = bytes.subarray(MAGIC.length, HEADER_BYTES);
   const context = capsuleContext(salt, expect);
   let at = capsulesAt;
-  const parts = directory.persons.map(([ref, raw, stored]) => {
+  const opening = directory.persons.map(async ([ref, raw, stored]) => {
     const offset = at;
     at += stored;
     const person = keys.get(ref);
     if (!person) return undefined;
     try {
-      return openCapsule(context, person, bytes.subarray(offset, at), raw, directory.sections.length);
+      return await openCapsule(context, person, bytes.subarray(offset, at), raw, directory.sections.length);
     } catch (cause) {
       throw corrupt(expect, (cause as Error).message, { offset, length: stored }, cause);
     }
   });
+  const parts = await Promise.all(opening);
   let from = 0;
   const sections = directory.sections.map((section, s): OpenSection => {
     const open = body.subarray(from, from + section.bytes);
@@ -161,20 +162,21 @@ export async function locateDamage(
   const { directory, capsules, capsulesAt } = opened;
   const persons = await keys.persons(capsules.map(({ ref }) => ref));
   const context = capsuleContext(bytes.subarray(MAGIC.length, HEADER_BYTES), keys.expect);
+  const damaged: { offset: number; length: number }[] = [];
   let at = capsulesAt;
-  return capsules.flatMap(({ ref, raw, stored }) => {
+  for (const { ref, raw, stored } of capsules) {
     const range = { offset: at, length: stored };
     at += stored;
     const person = persons.get(ref);
-    if (!person) return [];
+    if (!person) continue;
     try {
-      openCapsule(context, person, bytes.subarray(range.offset, at), raw, directory.sections.length);
-      return [];
+      await openCapsule(context, person, bytes.subarray(range.offset, at), raw, directory.sections.length);
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
-      return [range];
+      damaged.push(range);
     }
-  });
+  }
+  return damaged;
 }
 
 function erasedRuns(

@@ -11,7 +11,7 @@ interface Row {
   readonly sealed: readonly (string | null)[];
 }
 
-const escape = (value: string | null): string =>
+const escaped = (value: string | null): string =>
   value === null
     ? '\\N'
     : value.replace(
@@ -73,7 +73,7 @@ test('rows come apart by tenant and person, and nothing is lost or moved', () =>
           `#${i}`,
           ...(shape.hasPerson ? row.sealed : []),
         ];
-        return `${fields.map(escape).join('\t')}\n`;
+        return `${fields.map(escaped).join('\t')}\n`;
       });
 
       const arena = new RowArena(64);
@@ -91,8 +91,8 @@ test('rows come apart by tenant and person, and nothing is lost or moved', () =>
       const expected = new Map<string | null, { row: Row; open: string; sealed: string; whole: string }[]>();
       rows.forEach((row, i) => {
         const tenant = shape.hasTenant ? row.tenant : null;
-        const open = [...stored(row), `#${i}`].map(escape).join('\t');
-        const sealed = row.sealed.map(escape).join('\t');
+        const open = [...stored(row), `#${i}`].map(escaped).join('\t');
+        const sealed = row.sealed.map(escaped).join('\t');
         expected.set(tenant, [
           ...(expected.get(tenant) ?? []),
           { row, open, sealed, whole: shape.hasPerson ? `${open}\t${sealed}` : open },
