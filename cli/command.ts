@@ -11,7 +11,8 @@ export function handle<Options>(
 ): void {
   command.action(async (...received: unknown[]) => {
     const args = received.slice(0, -2) as string[];
-    const options = command.optsWithGlobals() as Options & GlobalOptions;
+    const given = command.optsWithGlobals() as Options & Partial<GlobalOptions>;
+    const options = { ...given, json: given.json ?? false, quiet: given.quiet ?? false } as Options & GlobalOptions;
     await runAndReport(options, () => handler(options, ...args));
   });
 }

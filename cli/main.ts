@@ -1,18 +1,43 @@
 /** `holdfast`: works straight on storage and keys, so that it still works when every service is gone. */
-import { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import { Command, type CommanderError } from 'commander';
 import { commands } from './commands/index.ts';
+import { bold, toJson } from './output.ts';
+import { warnOfPasswords } from './passwords.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+/** Wrong usage ends with exit code 2; `--help` and `--version` with 0. */
+function exit(error: CommanderError): never {
+  if (error.exitCode !== 0 && process.argv.includes('--json')) {
+    const message = error.message.replace(/^error: /, '');
+    console.log(toJson({ error: { code: 'HF_USAGE', message, action: 'Run it with --help.', details: {} } }));
+  }
+  process.exit(error.exitCode === 0 ? 0 : 2);
+}
 
 const program = new Command('holdfast')
-  .description('Backup, time travel and exact per-tenant restore for multi-tenant PostgreSQL')
-  .version('0.1.0')
-  .option('-c, --config <file>', 'the data map', process.env.HOLDFAST_CONFIG ?? 'holdfast.yaml')
-  .option('--database-url <url>', 'default: $HOLDFAST_DATABASE_URL; keep the password in PGPASSWORD or ~/.pgpass')
-  .option('--json', 'print one JSON object', false)
-  .option('-q, --quiet', 'no progress', false)
-  .showHelpAfterError('Run with --help to see what is expected.')
+  .description('Backup, time travel and exact per-tenant restore for multi-tenant PostgreSQL.')
+  .version(version, '-V, --version', 'print the version')
+  .option('-c, --config <file>', 'what to protect', process.env.HOLDFAST_CONFIG ?? 'holdfast.yaml')
+  .option('--database-url <url>', 'default: $HOLDFAST_DATABASE_URL; the password belongs in $PGPASSWORD or ~/.pgpass')
+  .option('--json', 'print one JSON object, on the last line')
+  .option('-q, --quiet', 'no progress bar')
+  .helpOption('-h, --help', 'explain a command')
+  .helpCommand(false)
+  .showHelpAfterError('Run it with --help to see what is expected.')
+  .configureHelp({ styleTitle: bold, showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 all is well, 1 something needs attention, 2 wrong usage, 130 stopped on request.',
+  )
   // Global options are accepted after the command as well: `holdfast list --json`.
   .enablePositionalOptions(false)
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .exitOverride(exit);
 
-for (const register of commands) register(program);
+for (const [group, registers] of Object.entries(commands)) {
+  program.commandsGroup(group);
+  for (const register of registers) register(program);
+}
+warnOfPasswords(process.argv);
 await program.parseAsync();

@@ -11,17 +11,21 @@ import type { Settings } from '../core/datamap/settings.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { ObjectStore } from '../core/ports.ts';
 import { connect } from '../core/sql.ts';
+import { stoppable } from './interrupt.ts';
 import { progressBar } from './progressBar.ts';
 import type { GlobalOptions } from './report.ts';
 
 /** The URL from `--database-url` or HOLDFAST_DATABASE_URL. */
 export function databaseUrl(options: GlobalOptions): string {
-  const url = options.databaseUrl ?? process.env.HOLDFAST_DATABASE_URL;
+  const url = namedDatabase(options);
   if (url) return url;
   throw new ConfigError('HF_DATABASE_URL', 'No database was named.', {
     action: 'Pass --database-url postgres://user@host:5432/database, or set HOLDFAST_DATABASE_URL.',
   });
 }
+
+export const namedDatabase = (options: GlobalOptions): string | undefined =>
+  options.databaseUrl ?? (process.env.HOLDFAST_DATABASE_URL || undefined);
 
 export async function withDatabase<T>(options: GlobalOptions, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = await connect(databaseUrl(options));
@@ -51,7 +55,7 @@ export async function contextOf(options: GlobalOptions, needs: 'database' | 'sto
   const settings = await settingsOf(options);
   const keys = await KeyFile.open(settings.keys);
   const store = await openObjectStore(settings.store);
-  const url = needs === 'database' ? databaseUrl(options) : (options.databaseUrl ?? process.env.HOLDFAST_DATABASE_URL);
+  const url = needs === 'database' ? databaseUrl(options) : namedDatabase(options);
   return {
     ...(url === undefined ? {} : { databaseUrl: url }),
     map: await readMap(options.config),
@@ -60,7 +64,7 @@ export async function contextOf(options: GlobalOptions, needs: 'database' | 'sto
     persons: await openPersonKeys(settings.personKeys, store, keys),
     ledger: noLedger,
     clock: systemClock,
-    progress: progressBar(!options.json && !options.quiet),
+    progress: stoppable(progressBar(!options.json && !options.quiet)),
   };
 }
 

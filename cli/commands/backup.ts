@@ -3,7 +3,8 @@ import { proveBackup } from '../../core/catalog/prove.ts';
 import { backup } from '../../core/snapshot/backup.ts';
 import type { BackupType } from '../../core/snapshot/types.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, bytes, duration, green, red, yellow } from '../output.ts';
+import { stopOnSignal } from '../interrupt.ts';
+import { bold, bytes, count, duration, green, red, yellow } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
 interface Options {
@@ -17,7 +18,8 @@ interface Options {
 export const backupCommand: Register = (program) => {
   const command = program
     .command('backup')
-    .description('back up one tenant, or the whole database, and prove that it restores')
+    .summary('one tenant, or everything, and prove that it restores')
+    .description('Backs up one tenant, or the whole database, and proves that the backup restores.')
     .option('-t, --tenant <id>', 'default: every tenant and the shared tables')
     .addOption(
       new Option('--type <type>', 'what to copy')
@@ -29,27 +31,36 @@ export const backupCommand: Register = (program) => {
     .option('--no-prove', 'skip the restore test');
   handle<Options>(command, async (options) => {
     const context = await contextOf(options, 'database');
+    stopOnSignal('No backup was made, and nothing is lost: run the same command again and it goes on where it was.');
     const { manifest, note, resumed, seconds } = await backup(context, {
       type: options.type,
       ...(options.tenant ? { tenant: options.tenant } : {}),
       ...(options.table ? { tables: options.table } : {}),
       ...(options.exclude ? { exclude: options.exclude } : {}),
     });
+    stopOnSignal(
+      `Backup ${manifest.id} is complete, but its restore test was cut short. "holdfast validate --deep" checks its bytes.`,
+    );
     // A log is a link of a chain, tested with the backups that need it, not on its own.
     const proof =
       options.prove && manifest.type !== 'transaction_log' ? await proveBackup(context, manifest) : undefined;
     const { totals } = manifest;
-    const size = `${totals.rows.toLocaleString('en')} rows, ${totals.changes.toLocaleString('en')} changes, ${bytes(totals.bytes)} stored`;
+    const size = `${count(totals.rows, 'row')}, ${count(totals.changes, 'change')}, ${bytes(totals.bytes)} stored`;
     const lines = [
-      `${bold(manifest.id)}  ${manifest.type} of ${manifest.tenant ?? 'the whole database'}: ${size}, ${duration(seconds * 1000)}`,
+      `${bold(manifest.id)}  (${duration(seconds * 1000)})`,
+      `${manifest.type} of ${manifest.tenant === null ? 'the whole database' : `tenant ${manifest.tenant}`}: ${size}`,
       ...(note ? [yellow(`note: ${note}`)] : []),
-      ...(resumed ? [`${resumed} chunks were there already, from a run that was interrupted.`] : []),
+      ...(resumed
+        ? [
+            `${count(resumed, 'chunk')} of an interrupted run ${resumed === 1 ? 'was' : 'were'} there already and ${resumed === 1 ? 'was' : 'were'} kept.`,
+          ]
+        : []),
       `restores to any moment up to ${manifest.horizon}`,
     ];
     if (proof) {
       lines.push(
         proof.ok
-          ? `${green('proven')}: restored into a scratch database, every row of ${proof.tables.length} tables compared, ${duration(proof.seconds * 1000)}`
+          ? `${green('proven')}: restored into a scratch database, every row of ${count(proof.tables.length, 'table')} compared, ${duration(proof.seconds * 1000)}`
           : `${red('NOT restorable')}: ${proof.failures.join('; ')}`,
       );
     }

@@ -1,14 +1,15 @@
 import { doctor } from '../../core/datamap/doctor.ts';
 import { readMap } from '../../core/datamap/load.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, dim, green, red, yellow } from '../output.ts';
+import { bold, count, dim, green, red, yellow } from '../output.ts';
 import { withDatabase } from '../runtime.ts';
 
 export const doctorCommand: Register = (program) => {
   const command = program
     .command('doctor')
+    .summary('what is not protected, and how to mend it')
     .description(
-      'what is not protected, not classified or not kept up, and how to mend it; exit code 1 if anything is open',
+      'Says what is not protected, not classified or not kept up, and how to mend it. Exit code 1 for an error.',
     );
   handle(command, async (options) => {
     const map = await readMap(options.config);
@@ -21,7 +22,7 @@ export const doctorCommand: Register = (program) => {
     const verdict =
       findings.length === 0
         ? green('All is well.')
-        : `${errors.length} errors, ${findings.length - errors.length} warnings.`;
+        : `${count(errors.length, 'error')}, ${count(findings.length - errors.length, 'warning')}.`;
     return {
       json: { ok: errors.length === 0, findings },
       text: [...lines, verdict].join('\n'),

@@ -1,4 +1,4 @@
-/** Every command, in the order that help shows them. A new one is a new file and a line here. */
+/** Every command, in the groups and the order that help shows them. A new one is a new file and a line here. */
 import type { Register } from '../command.ts';
 import { backupCommand } from './backup.ts';
 import { catalogCommand } from './catalog.ts';
@@ -9,6 +9,7 @@ import { installCommand } from './install.ts';
 import { listCommand } from './list.ts';
 import { maintainCommand } from './maintain.ts';
 import { pointInTimeRecoveryCommand } from './pointInTimeRecovery.ts';
+import { pruneCommand } from './prune.ts';
 import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
@@ -16,20 +17,9 @@ import { schemaDriftCommand } from './schemaDrift.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { validateCommand } from './validate.ts';
 
-export const commands: readonly Register[] = [
-  initCommand,
-  installCommand,
-  doctorCommand,
-  backupCommand,
-  listCommand,
-  validateCommand,
-  restoreCommand,
-  pointInTimeRecoveryCommand,
-  restoreDatabaseCommand,
-  restorePointCommand,
-  cleanupCommand,
-  maintainCommand,
-  catalogCommand,
-  schemaDriftCommand,
-  uninstallCommand,
-];
+export const commands: Readonly<Record<string, readonly Register[]>> = {
+  'Protect a database:': [initCommand, installCommand, doctorCommand],
+  'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand],
+  'Get things back:': [pointInTimeRecoveryCommand, restoreCommand, restoreDatabaseCommand, restorePointCommand],
+  'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand],
+};

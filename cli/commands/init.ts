@@ -7,7 +7,7 @@ import { propose } from '../../core/datamap/propose.ts';
 import { rewriteMap } from '../../core/datamap/rewrite.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, yellow } from '../output.ts';
+import { bold, count, yellow } from '../output.ts';
 import { settingsOf, withDatabase } from '../runtime.ts';
 
 interface Options {
@@ -21,7 +21,8 @@ interface Options {
 export const initCommand: Register = (program) => {
   const command = program
     .command('init')
-    .description('read the catalog and write holdfast.yaml for you to review, and a key file if there is none')
+    .summary('read the catalog, write holdfast.yaml and a key file')
+    .description('Reads the catalog and writes holdfast.yaml for you to review, and a key file if there is none.')
     .option('--tenant-table <table>', 'the table with one row per tenant, if it is not found by itself')
     .option('--tenant-key <column>', 'its key')
     .option('--person-table <table>', 'the table with one row per person')
@@ -45,7 +46,7 @@ export const initCommand: Register = (program) => {
     if (newKey) await KeyFile.create(keys);
     const shared = map.tables.filter((t) => !t.tenant).length;
     const text = [
-      `${bold(options.config)}: ${map.tables.length} tables, ${shared} of them shared by all tenants; tenants are rows of ${map.tenants.table}.`,
+      `${bold(options.config)}: ${count(map.tables.length, 'table')}, ${shared} of them shared by all tenants; tenants are rows of ${map.tenants.table}.`,
       ...notes.map((note) => yellow(`note: ${note}`)),
       ...(newKey
         ? [

@@ -1,8 +1,21 @@
-import { listBackups } from '../../core/catalog/list.ts';
-import { formatMoment, type Moment } from '../../core/moment.ts';
+import { type ListedBackup, listBackups } from '../../core/catalog/list.ts';
+import { HoldfastError } from '../../core/errors.ts';
+import { explain } from '../../core/explain.ts';
+import { formatMoment, type Moment, parseMoment } from '../../core/moment.ts';
+import type { Manifest } from '../../core/snapshot/types.ts';
+import { positiveInteger } from '../arguments.ts';
 import { handle, type Register } from '../command.ts';
-import { bytes, table } from '../output.ts';
-import { withDatabase } from '../runtime.ts';
+import { bytes, table, yellow } from '../output.ts';
+import { type GlobalOptions, problem, type Report } from '../report.ts';
+import { contextOf, namedDatabase, withDatabase } from '../runtime.ts';
+import { listStore } from '../storeListing.ts';
+
+interface Options extends GlobalOptions {
+  readonly tenant?: string;
+  readonly all: boolean;
+  readonly limit: string;
+  readonly fromStore: boolean;
+}
 
 const iso = (moment: Moment | null) => (moment === null ? null : formatMoment(moment));
 const short = (moment: Moment | null) => iso(moment)?.replace(/\.\d+Z$/, 'Z') ?? null;
@@ -10,40 +23,123 @@ const short = (moment: Moment | null) => iso(moment)?.replace(/\.\d+Z$/, 'Z') ??
 export const listCommand: Register = (program) => {
   const command = program
     .command('list')
-    .description('backups, how far each restores to, and when it was last proven to restore')
+    .summary('backups, how far each restores, when it was proven')
+    .description(
+      'Lists backups, how far each restores to, and when it was last proven. Reads the store when no database answers.',
+    )
     .option('-t, --tenant <id>', 'those that can restore this tenant')
     .option('--all', 'running, failed and expired ones too', false)
-    .option('--limit <n>', 'how many, newest first', '100');
-  handle<{ tenant?: string; all: boolean; limit: string }>(command, async (options) => {
-    const request = {
-      all: options.all,
-      limit: Number(options.limit),
-      ...(options.tenant ? { tenant: options.tenant } : {}),
-    };
-    const backups = await withDatabase(options, (client) => listBackups(client, request));
-    const rows = backups.map((b) => [
-      b.id,
-      b.tenant ?? '(all)',
-      b.type,
-      b.status,
-      b.rows,
-      b.changes,
-      b.bytes === null ? null : bytes(b.bytes),
-      short(b.horizon),
-      short(b.provenAt) ?? 'never',
-    ]);
-    const json = backups.map((b) => ({
-      ...b,
-      startedAt: iso(b.startedAt),
-      finishedAt: iso(b.finishedAt),
-      horizon: iso(b.horizon),
-      verifiedAt: iso(b.verifiedAt),
-      provenAt: iso(b.provenAt),
-    }));
-    const head = ['backup', 'tenant', 'type', 'status', 'rows', 'changes', 'stored', 'restores to', 'proven'];
-    return {
-      json: { backups: json },
-      text: rows.length ? table(head, rows) : 'No backup yet. Make one with holdfast backup.',
-    };
+    .option('--limit <n>', 'how many, newest first', '100')
+    .option('--from-store', 'ask the store even if the database answers', false);
+  handle<Options>(command, async (options) => {
+    const limit = positiveInteger(options.limit, '--limit');
+    const chosen = { limit, ...(options.tenant === undefined ? {} : { tenant: options.tenant }) };
+    if (options.fromStore) return fromStore(options, chosen);
+    if (namedDatabase(options) === undefined) return fromStore(options, chosen, 'no database was named');
+    try {
+      const request = { ...chosen, all: options.all };
+      return report(await withDatabase(options, (client) => listBackups(client, request)), { source: 'catalog' });
+    } catch (error) {
+      const reason = explain(error);
+      if (!reason || !WITHOUT_CATALOG.has(reason.code)) throw error;
+      return fromStore(options, chosen, `${reason.message.replace(/\.$/, '')} (${reason.code})`);
+    }
   });
 };
+
+const WITHOUT_CATALOG = new Set([
+  'HF_DATABASE_UNREACHABLE',
+  'HF_DATABASE_AUTH',
+  'HF_DATABASE_LOST',
+  'HF_NOT_INSTALLED',
+  'HF_RIGHTS_MISSING',
+]);
+
+async function fromStore(
+  options: Options,
+  chosen: { limit: number; tenant?: string },
+  reason?: string,
+): Promise<Report> {
+  const context = await contextOf(options, 'store').catch((error: unknown) => {
+    // Without a data map there is no store to fall back on: the database is then what to mend.
+    if (reason !== undefined && error instanceof HoldfastError) {
+      throw new HoldfastError(error.code, `${error.message} The catalog cannot be read either: ${reason}.`, {
+        cause: error,
+        action: error.action,
+        details: error.details,
+      });
+    }
+    throw error;
+  });
+  const { manifests, damaged } = await listStore(context, chosen);
+  const note =
+    reason === undefined
+      ? `from ${context.store.description}; when each was proven is in the database only`
+      : `${reason}: this is what ${context.store.description} holds; when each was proven is in the database only`;
+  return report(manifests.map(asListed), { source: 'store', note, damaged });
+}
+
+function asListed(manifest: Manifest): ListedBackup {
+  return {
+    id: manifest.id,
+    tenant: manifest.tenant,
+    type: manifest.type,
+    status: 'complete',
+    parent: manifest.parent,
+    startedAt: parseMoment(manifest.startedAt),
+    finishedAt: parseMoment(manifest.finishedAt),
+    horizon: parseMoment(manifest.horizon),
+    verifiedAt: null,
+    provenAt: null,
+    legalHold: false,
+    ...manifest.totals,
+    error: null,
+  };
+}
+
+function report(
+  backups: readonly ListedBackup[],
+  about: { source: 'catalog' | 'store'; note?: string; damaged?: readonly HoldfastError[] },
+): Report {
+  const { source, note, damaged = [] } = about;
+  const known = source === 'catalog';
+  const head = ['backup', 'tenant', 'type', 'status', 'rows', 'changes', 'stored', 'restores to', 'proven'];
+  const rows = backups.map((b) => [
+    b.id,
+    b.tenant ?? '(all)',
+    b.type,
+    b.status,
+    b.rows,
+    b.changes,
+    b.bytes === null ? null : bytes(b.bytes),
+    short(b.horizon),
+    known ? (short(b.provenAt) ?? 'never') : '?',
+  ]);
+  const json = backups.map((b) => ({
+    id: b.id,
+    tenant: b.tenant,
+    type: b.type,
+    status: b.status,
+    parent: b.parent,
+    startedAt: iso(b.startedAt),
+    finishedAt: iso(b.finishedAt),
+    horizon: iso(b.horizon),
+    verifiedAt: iso(b.verifiedAt),
+    provenAt: iso(b.provenAt),
+    legalHold: known ? b.legalHold : null,
+    bytes: b.bytes,
+    rows: b.rows,
+    changes: b.changes,
+    error: b.error,
+  }));
+  const lines = [
+    ...(note ? [yellow(`note: ${note}`)] : []),
+    rows.length ? table(head, rows) : 'No backup yet. Make one with holdfast backup.',
+    ...damaged.map((error) => problem(error.code, error.message)),
+  ];
+  return {
+    json: { source, ...(note ? { note } : {}), backups: json, damaged },
+    text: lines.join('\n'),
+    exitCode: damaged.length > 0 ? 1 : 0,
+  };
+}

@@ -5,7 +5,8 @@ import { withDatabase } from '../runtime.ts';
 export const maintainCommand: Register = (program) => {
   const command = program
     .command('maintain')
-    .description("close the latest moment and make next month's partition; run it every minute from cron");
+    .summary('close the latest moment; by the minute from cron')
+    .description("Closes the latest moment and makes next month's partition. Run it every minute from cron.");
   handle(command, async (options) => {
     const report = await withDatabase(options, maintain);
     return { json: report, text: `History is exact up to ${report.moment}.` };

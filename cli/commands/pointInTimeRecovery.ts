@@ -1,46 +1,33 @@
 import { ConfigError } from '../../core/errors.ts';
 import { parseMoment } from '../../core/moment.ts';
-import { restoreTenant } from '../../core/restore/tenant.ts';
 import { handle, type Register } from '../command.ts';
-import { restoreReport } from '../restoreReport.ts';
-import { contextOf } from '../runtime.ts';
+import { declareTenantRestore, runTenantRestore, type TenantRestoreOptions } from '../tenantRestore.ts';
 
-interface Options {
-  tenant: string;
-  targetTime?: string;
-  point?: string;
-  preview: boolean;
-  fingerprint?: string;
-  fireTriggers: boolean;
+interface Options extends TenantRestoreOptions {
+  readonly targetTime?: string;
+  readonly point?: string;
 }
 
 export const pointInTimeRecoveryCommand: Register = (program) => {
   const command = program
     .command('point-in-time-recovery')
     .alias('pitr')
-    .description('bring one tenant of the live database back to a moment; other tenants keep writing')
+    .summary('one tenant, live, to a moment')
+    .description('Brings one tenant of the live database back to a moment; other tenants keep writing.')
     .requiredOption('-t, --tenant <id>', 'the tenant')
     .option('--target-time <time>', 'ISO 8601, to the microsecond, UTC unless it has an offset')
-    .option('--point <name>', 'a restore point instead of a time')
-    .option('--preview', 'do it all, show it, and roll it back', false)
-    .option('--fingerprint <hex>', 'of a preview: refuse if anything has moved since')
-    .option('--fire-triggers', "let the application's own triggers fire instead of suspending them", false);
-  handle<Options>(command, async (options) => {
-    if ((options.targetTime === undefined) === (options.point === undefined)) {
-      throw new ConfigError('HF_TARGET_MISSING', 'Say where to go back to, once.', {
-        action: 'Pass either --target-time 2026-03-01T14:05:00Z or --point <restore point>.',
-      });
+    .option('--point <name>', 'a restore point instead of a time');
+  handle<Options>(declareTenantRestore(command), async (options) => {
+    const { targetTime, point } = options;
+    if (targetTime !== undefined && point === undefined) {
+      const words = ['point-in-time-recovery', '--target-time', targetTime];
+      return runTenantRestore(options, { moment: parseMoment(targetTime) }, words);
     }
-    const context = await contextOf(options, 'database');
-    const started = performance.now();
-    const result = await restoreTenant(context, {
-      tenant: options.tenant,
-      preview: options.preview,
-      userTriggers: options.fireTriggers ? 'fire' : 'suspend',
-      ...(options.targetTime ? { moment: parseMoment(options.targetTime) } : {}),
-      ...(options.point ? { restorePoint: options.point } : {}),
-      ...(options.fingerprint ? { fingerprint: options.fingerprint } : {}),
+    if (point !== undefined && targetTime === undefined) {
+      return runTenantRestore(options, { restorePoint: point }, ['point-in-time-recovery', '--point', point]);
+    }
+    throw new ConfigError('HF_TARGET_MISSING', 'Say where to go back to, once.', {
+      action: 'Pass either --target-time 2026-03-01T14:05:00Z or --point <restore point>.',
     });
-    return restoreReport(result, performance.now() - started);
   });
 };

@@ -1,7 +1,8 @@
 import { parseMoment } from '../../core/moment.ts';
 import { restoreDatabase } from '../../core/restore/database.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, duration } from '../output.ts';
+import { stopOnSignal } from '../interrupt.ts';
+import { bold, count, duration, yellow } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
 interface Options {
@@ -14,8 +15,9 @@ interface Options {
 export const restoreDatabaseCommand: Register = (program) => {
   const command = program
     .command('restore-database')
+    .summary('everything, into an empty database, from the store')
     .description(
-      'bring everything, or one tenant with the shared tables, back into an empty database; needs only the store and the keys',
+      'Brings everything, or one tenant with the shared tables, into an empty database. Needs only the store and the keys.',
     )
     .requiredOption('--target-url <url>', 'an empty database')
     .option('--target-time <time>', 'default: the latest moment that the store reaches')
@@ -23,6 +25,7 @@ export const restoreDatabaseCommand: Register = (program) => {
     .option('-t, --tenant <id>', 'only this tenant');
   handle<Options>(command, async (options) => {
     const context = await contextOf(options, 'store');
+    stopOnSignal('The target database is incomplete and marked so. Drop it, create it again, and run this again.');
     const started = performance.now();
     const result = await restoreDatabase(context, {
       targetUrl: options.targetUrl,
@@ -33,7 +36,13 @@ export const restoreDatabaseCommand: Register = (program) => {
     const took = duration(performance.now() - started);
     return {
       json: result,
-      text: `${bold('Restored')} ${result.rows.toLocaleString('en')} rows of ${result.tables} tables as of ${result.moment}, in ${took}.`,
+      text: [
+        `${bold('Restored')} ${count(result.rows, 'row')} of ${count(result.tables, 'table')} as of ${result.moment}  (${took})`,
+        `from ${count(result.backups.length, 'backup')}: ${result.backups.join(', ')}`,
+        ...(result.erased ? [`${count(result.erased, 'row')} of erased persons stayed out.`] : []),
+        ...result.notes.map((note) => yellow(`note: ${note}`)),
+        'History is on in the new database. Next: holdfast catalog rebuild, then holdfast backup.',
+      ].join('\n'),
     };
   });
 };

@@ -4,10 +4,14 @@ import { table } from '../output.ts';
 import { withDatabase } from '../runtime.ts';
 
 export const restorePointCommand: Register = (program) => {
-  const group = program.command('restore-point').description('name a moment, exactly, to come back to');
+  const group = program
+    .command('restore-point')
+    .summary('name a moment, exactly, to come back to')
+    .description('Names moments, exactly, to come back to.');
 
   const create = group
     .command('create <name>')
+    .description('names this very moment')
     .option('-t, --tenant <id>', 'only for this tenant; default: the whole database')
     .option('--reason <text>', 'why, for those who read it later');
   handle<{ tenant?: string; reason?: string }>(create, async (options, name) => {
@@ -20,10 +24,16 @@ export const restorePointCommand: Register = (program) => {
     return { json: point, text: `Restore point "${point.name}" is at ${point.moment}.` };
   });
 
-  const list = group.command('list').option('-t, --tenant <id>', 'of this tenant and of the whole database');
+  const list = group
+    .command('list')
+    .description('all of them, newest first')
+    .option('-t, --tenant <id>', 'of this tenant and of the whole database');
   handle<{ tenant?: string }>(list, async (options) => {
     const points = await withDatabase(options, (client) => listRestorePoints(client, options.tenant));
     const rows = points.map((p) => [p.name, p.tenant ?? '(all)', p.moment, p.reason]);
-    return { json: { restorePoints: points }, text: table(['name', 'tenant', 'moment', 'reason'], rows) };
+    return {
+      json: { restorePoints: points },
+      text: rows.length ? table(['name', 'tenant', 'moment', 'reason'], rows) : 'No restore point yet.',
+    };
   });
 };

@@ -9,7 +9,8 @@ import { contextOf } from '../runtime.ts';
 export const schemaDriftCommand: Register = (program) => {
   const command = program
     .command('schema-drift <before> <after>')
-    .description('what changed in the schema between two backups');
+    .summary('what changed in the schema between two backups')
+    .description('Says what changed in the schema between two backups.');
   handle(command, async (options, before, after) => {
     const context = await contextOf(options, 'store');
     const reader = await slabReader(context);

@@ -6,7 +6,8 @@ import { withDatabase } from '../runtime.ts';
 export const uninstallCommand: Register = (program) => {
   const command = program
     .command('uninstall')
-    .description('remove the triggers and the schema "holdfast", history included; backups in the store stay')
+    .summary('remove triggers and history; backups stay')
+    .description('Removes the triggers and the schema "holdfast", history included; backups in the store stay.')
     .option('--yes', 'really remove the history', false);
   handle<{ yes: boolean }>(command, async (options) => {
     if (!options.yes) {

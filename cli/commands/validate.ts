@@ -1,12 +1,13 @@
 import { validate } from '../../core/snapshot/validate.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, green, red } from '../output.ts';
+import { bold, count, green, red } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
 export const validateCommand: Register = (program) => {
   const command = program
     .command('validate')
-    .description('check a backup; each fault is named: which object, which bytes, what was expected')
+    .summary('check every object of a backup; name each fault')
+    .description('Checks a backup. Each fault is named: which object, which bytes, what was expected.')
     .requiredOption('-p, --backup <id>', 'the backup')
     .option('--deep', 'read, open and count every byte of every object', false);
   handle<{ backup: string; deep: boolean }>(command, async (options) => {
@@ -17,8 +18,8 @@ export const validateCommand: Register = (program) => {
       return `${red(bold(fault.kind))} ${fault.object}${where}: expected ${fault.expected}, got ${fault.got}`;
     });
     const verdict = report.faults.length
-      ? `${red(`${report.faults.length} faults`)} in backup ${options.backup}.`
-      : `${green('Sound')}: backup ${options.backup}, ${report.objects} objects${options.deep ? ', every byte read' : ''}.`;
+      ? `${red(count(report.faults.length, 'fault'))} in backup ${options.backup}.`
+      : `${green('Sound')}: backup ${options.backup}, ${count(report.objects, 'object')}${options.deep ? ', every byte read' : ''}.`;
     return { json: report, text: [...lines, verdict].join('\n'), exitCode: report.faults.length ? 1 : 0 };
   });
 };

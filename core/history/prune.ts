@@ -18,45 +18,69 @@ export interface PruneReport {
 /**
  * Drops whole months that ended by `before`, each only when `archivedTo` (the `log.to` of a complete backup) sees every change
  * in it. Dropping is instant. From then on moments before the new beginning are refused, and backups serve them.
- * @throws DatabaseError HF_LOCK_TIMEOUT
+ * `preview` does it and rolls it back.
+ * @throws DatabaseError HF_LOCK_TIMEOUT, HF_HISTORY_EMPTY
  */
 export async function prune(
   client: Client,
+  options: { readonly before: Moment; readonly archivedTo: Snapshot; readonly preview?: boolean },
+): Promise<PruneReport> {
+  try {
+    return await underLock(client, 5_000, async () => {
+      const report = await dropMonths(client, options);
+      if (options.preview) throw new Previewed(report);
+      return report;
+    });
+  } catch (error) {
+    if (error instanceof Previewed) return error.report;
+    throw error;
+  }
+}
+
+/** Carries the report of a preview past the roll-back. */
+class Previewed extends Error {
+  readonly report: PruneReport;
+  constructor(report: PruneReport) {
+    super('previewed');
+    this.report = report;
+  }
+}
+
+async function dropMonths(
+  client: Client,
   options: { readonly before: Moment; readonly archivedTo: Snapshot },
 ): Promise<PruneReport> {
-  return underLock(client, 5_000, async () => {
-    // The same lock as advance(): no horizon may be added while the old ones go.
-    await client.query("select pg_advisory_xact_lock(hashtextextended('holdfast.advance', 0))");
-    const { rows } = await client.query(
-      `select c.relname::text as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'holdfast.trail'::regclass and c.relname ~ '^trail_\\d{4}_\\d{2}$'
-          and (to_date(substr(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= $1
-        order by c.relname`,
-      [formatMoment(options.before)],
+  // The same lock as advance(): no horizon may be added while the old ones go.
+  await client.query("select pg_advisory_xact_lock(hashtextextended('holdfast.advance', 0))");
+  const { rows } = await client.query(
+    `select c.relname::text as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent = 'holdfast.trail'::regclass and c.relname ~ '^trail_\\d{4}_\\d{2}$'
+        and (to_date(substr(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= $1
+      order by c.relname`,
+    [formatMoment(options.before)],
+  );
+  const dropped: string[] = [];
+  const kept: string[] = [];
+  let newest = 0n;
+  for (const { name } of rows as { name: string }[]) {
+    const table = `holdfast.${ident(name)}`;
+    await client.query(`lock table ${table} in access exclusive mode`);
+    const { rows: found } = await client.query(
+      `select coalesce(max(xid), 0)::text as newest,
+              coalesce(bool_and(pg_visible_in_snapshot(xid::text::xid8, $1::pg_snapshot)), true) as archived from ${table}`,
+      [formatSnapshot(options.archivedTo)],
     );
-    const dropped: string[] = [];
-    const kept: string[] = [];
-    let newest = 0n;
-    for (const { name } of rows as { name: string }[]) {
-      const table = `holdfast.${ident(name)}`;
-      await client.query(`lock table ${table} in access exclusive mode`);
-      const { rows: found } = await client.query(
-        `select coalesce(max(xid), 0)::text as newest,
-                coalesce(bool_and(pg_visible_in_snapshot(xid::text::xid8, $1::pg_snapshot)), true) as archived from ${table}`,
-        [formatSnapshot(options.archivedTo)],
-      );
-      // Months go in order: history must not have holes.
-      if (!found[0].archived || kept.length > 0) {
-        kept.push(name);
-        continue;
-      }
-      newest = BigInt(found[0].newest) > newest ? BigInt(found[0].newest) : newest;
-      await client.query(`alter table holdfast.trail detach partition ${table}`);
-      await client.query(`drop table ${table}`);
-      dropped.push(name);
+    // Months go in order: history must not have holes.
+    if (!found[0].archived || kept.length > 0) {
+      kept.push(name);
+      continue;
     }
-    return { dropped, kept, begins: dropped.length > 0 ? await begin(client, newest) : null };
-  });
+    newest = BigInt(found[0].newest) > newest ? BigInt(found[0].newest) : newest;
+    await client.query(`alter table holdfast.trail detach partition ${table}`);
+    await client.query(`drop table ${table}`);
+    dropped.push(name);
+  }
+  return { dropped, kept, begins: dropped.length > 0 ? await begin(client, newest) : null };
 }
 
 /** Removes the horizons that do not see everything that was dropped, and returns the first that is left. */

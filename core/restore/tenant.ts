@@ -2,13 +2,13 @@
 import { logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
-import { tableNamed } from '../datamap/reach.ts';
+import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap } from '../datamap/types.ts';
 import { type HoldfastError, RestoreError } from '../errors.ts';
 import { type Actor, setActor } from '../history/actor.ts';
 import { createRestorePoint } from '../history/restorePoints.ts';
 import { formatMoment } from '../moment.ts';
-import { type Client, connect, ident, qualified } from '../sql.ts';
+import { type Client, connect } from '../sql.ts';
 import { apply, countsOf, prepare } from './apply.ts';
 import { stageLive } from './liveState.ts';
 import { type Plan, planRestore, type Target } from './plan.ts';
@@ -159,18 +159,12 @@ async function safetyPoint(client: Client, tenant: string, plan: Plan): Promise<
 
 /** A tenant exists when it has a row, or when the trail remembers one. */
 async function requireTenant(client: Client, bound: BoundMap, tenant: string): Promise<void> {
-  const { table, key } = bound.map.tenants;
-  const { schema, relname } = tableNamed(bound, table);
+  if (await tenantExists(client, bound, tenant)) return;
   const { rows } = await client.query(
-    `select exists (select from ${qualified(schema, relname)} where ${ident(key)}::text = $1)
-         or exists (select from holdfast.trail where organization = $1) as known`,
+    'select exists (select from holdfast.trail where organization = $1) as remembered',
     [tenant],
   );
-  if (rows[0].known) return;
-  throw new RestoreError('HF_TENANT_UNKNOWN', `There is no tenant ${tenant}.`, {
-    action: `Use a value of ${table}.${key}; "holdfast list" shows the tenants that have backups.`,
-    details: { tenant, table, key },
-  });
+  if (!rows[0].remembered) throw await unknownTenant(client, bound, tenant, RestoreError);
 }
 
 function requireUrl(ctx: Context): string {
