@@ -24,7 +24,7 @@ const CONTROL = 6;
 const suite: Suite = {
   name: 'corruption',
   description: 'faults of every kind in stores, manifests, keys: all caught and named, no false alarm',
-  quickCases: 400,
+  quickCases: 300,
   run,
 };
 export default suite;
