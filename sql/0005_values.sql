@@ -12,11 +12,13 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The value as the type's own output function writes it, which is what its input function reads back. A cast to text is the
--- same and faster, but not for every type: text(bpchar) drops blanks, text(boolean) writes words, and anyone may add a cast.
+-- same and faster, but not for every type: text(bpchar) drops blanks, text(boolean) writes words, text(xml) keeps a declaration, and anyone
+-- may add a cast.
 create function holdfast.text_sql(typid oid, value text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select case
-      when exists (select from pg_cast c where c.castsource = t.oid and c.casttarget = 'text'::regtype and c.castmethod = 'b')
+      when t.oid <> 'xml'::regtype
+       and exists (select from pg_cast c where c.castsource = t.oid and c.casttarget = 'text'::regtype and c.castmethod = 'b')
         or t.oid = 'text'::regtype
         or t.typnamespace = 'pg_catalog'::regnamespace
            and not exists (select from pg_cast c where c.castsource = t.oid and c.casttarget = 'text'::regtype)
