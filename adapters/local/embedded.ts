@@ -17,7 +17,10 @@ export interface EmbeddedOptions {
   readonly port?: number;
   /** Server settings, e.g. `{ synchronous_commit: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** `bin` folder of another PostgreSQL, such as `/usr/lib/postgresql/15/bin`. @default the one from npm */
+  /**
+   * `bin` folder of another PostgreSQL, such as `/usr/lib/postgresql/15/bin`. As root, its account must then be able to enter
+   * `directory`. @default the one from npm
+   */
   readonly binDirectory?: string;
 }
 
@@ -75,7 +78,9 @@ export class EmbeddedServer {
       account,
       bin: options.binDirectory ?? join(await nativeFolder(account), 'bin'),
       // A server whose account cannot enter the folders above is put into its data folder and knows it by that.
-      pgdata: (await canEnter(directory, account)) ? dataDirectory : '/proc/self/cwd',
+      // Programs before PostgreSQL 16 change folders as they start, so this is for our own only.
+      pgdata:
+        options.binDirectory !== undefined || (await canEnter(directory, account)) ? dataDirectory : '/proc/self/cwd',
       settings: { ...SETTINGS, ...options.settings },
     };
     const login = await readLogin(directory);

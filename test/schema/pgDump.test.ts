@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -23,6 +23,7 @@ const dump = (url: string): string =>
 
 withPeer('pg_dump of PostgreSQL 15 sees no difference, and PostgreSQL 18 takes the record', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-peer-'));
+  await chmod(directory, 0o711); // for the server's account, when this runs as root
   const peer = await EmbeddedServer.start({ directory, binDirectory: BIN, settings: { fsync: 'off' } });
   try {
     for (const file of ['../../sample/schema.sql', 'torture.sql']) {
