@@ -70,12 +70,12 @@ async function loadSection(client: Client, section: OpenSection): Promise<number
  * Changes whose personal values went with an erased person's key keep the rest, where the table anonymises; where it
  * deletes, they are left out, as the rows themselves are.
  */
-export async function* readLogs(client: Client, bound: BoundMap, moment: Moment): AsyncGenerator<Change> {
+export async function* readLogs(client: Client, bound: BoundMap, moment: Moment): AsyncGenerator<LoggedChange> {
   const tables = bound.tables.map((t) => `(${literal(t.name)}, ${t.id}, ${t.erase === 'delete'})`);
   await client.query(
     `declare _hf_changes no scroll cursor for
      select distinct on (t.id, l.record, coalesce(l.before_seq, l.seq), l.seq)
-            l.seq, l.before_seq, l.xid, l.at::text, t.id as table, l.action::text, l.record, l.person, l.user_id, l.actor,
+            l.seq, l.before_seq, l.xid, l.at::text, t.id as table, l.version, l.action::text, l.record, l.person, l.user_id, l.actor,
             coalesce(l.changes, '{}') || coalesce(l.changes_sealed, '{}') as changes, l.metadata, l.erased
        from ${LOG} l join (values ${tables.join(', ')}) t (name, id, deletes) on t.name = l."table"
       where l.committed <= ${literal(formatMoment(moment))}::timestamptz and not (l.erased and t.deletes)
@@ -95,7 +95,11 @@ export async function* readLogs(client: Client, bound: BoundMap, moment: Moment)
   await client.query('close _hf_changes');
 }
 
+/** A change and the version that its table had. */
+export type LoggedChange = Change & { readonly version: number };
+
 interface LogRow {
+  version: number;
   seq: string;
   before_seq: string | null;
   xid: string;
@@ -110,13 +114,14 @@ interface LogRow {
   metadata: Record<string, unknown> | null;
 }
 
-function asChange(row: LogRow, gone: Record<string, null> | undefined): Change {
+function asChange(row: LogRow, gone: Record<string, null> | undefined): LoggedChange {
   return {
     seq: BigInt(row.seq),
     before: row.before_seq === null ? null : BigInt(row.before_seq),
     xid: BigInt(row.xid),
     at: row.at,
     table: row.table,
+    version: row.version,
     action: row.action as Change['action'],
     organization: null,
     record: row.record,

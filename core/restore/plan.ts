@@ -68,7 +68,10 @@ async function liveCut(client: Client, moment: Moment, point: RestorePoint | und
   const cut = point?.cut ?? (await resolveCut(client, moment));
   const late = (await protectedTables(client)).filter((t) => t.since > moment && t.droppedAt === null);
   if (late.length === 0) return cut;
-  const since = formatMoment(late.reduce((max, t) => (t.since > max ? t.since : max), 0n));
+  const since = late
+    .map((t) => formatMoment(t.since))
+    .sort()
+    .at(-1)!;
   const names = late.map((t) => t.name).join(', ');
   throw new RestoreError(
     'HF_TIME_BEFORE_HISTORY',

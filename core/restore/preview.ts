@@ -18,7 +18,7 @@ export interface RowSample {
 
 const ACTIONS = { I: 'insert', U: 'update', D: 'delete' } as const;
 
-/** Up to `limit` rows per table, before anything is written. */
+/** Up to `limit` rows per table, some of each action, before anything is written. */
 export async function sampleRows(client: Client, works: readonly TableWork[], limit: number): Promise<RowSample[]> {
   const samples: RowSample[] = [];
   for (const { staged } of works) {
@@ -31,7 +31,8 @@ export async function sampleRows(client: Client, works: readonly TableWork[], li
       `select s._hf_do::text as do, s._hf_record as record, s._hf_changed as changed,
               array[${values('s').join(', ')}]::text[] as staged, array[${values('t').join(', ')}]::text[] as live
          from ${sql} s left join ${target.sql} t on ${keyMatch(target, 't', 's')}
-        where s._hf_do in ('I', 'U', 'D') order by s._hf_do, s._hf_record limit $1`,
+        where s._hf_do in ('I', 'U', 'D')
+        order by row_number() over (partition by s._hf_do order by s._hf_record), s._hf_do limit $1`,
       [limit],
     );
     for (const row of rows) {

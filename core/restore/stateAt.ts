@@ -5,6 +5,7 @@ import type { BoundMap, BoundTable } from '../datamap/types.ts';
 import { readChanges } from '../history/changes.ts';
 import type { Cut } from '../history/types.ts';
 import { type Client, ident, literal } from '../sql.ts';
+import { Crossing } from './crossing.ts';
 import { type Digests, digestSql, rowText, type TableDigest } from './digest.ts';
 import { foldStream } from './fold.ts';
 import { keyOf } from './record.ts';
@@ -26,7 +27,9 @@ export async function stateAt(client: Client, bound: BoundMap, tenant: string | 
   const targets = await readTargets(client, tables);
   const stage = new Stage(client, targets, keyOf, '_hf_state');
   const query = { after: cut, ...(tenant === null ? {} : { organization: tenant }) };
-  await stage.load(foldStream(readChanges(client, query), 'backward'));
+  const crossing = await Crossing.load(client, tables);
+  crossing.check(cut, 'refuse');
+  await stage.load(foldStream(crossing.carry(readChanges(client, query)), 'backward'));
   await stage.complete();
   const staged = new Map(stage.tables.map((s) => [s.target.bound.name, s.sql]));
   return targets.map((target) => {

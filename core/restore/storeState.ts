@@ -6,6 +6,7 @@ import { recordSql } from '../history/record.ts';
 import { type Client, ident, literal } from '../sql.ts';
 import type { Chain } from './chain.ts';
 import { copyIn } from './copy.ts';
+import { Crossing } from './crossing.ts';
 import type { Scope } from './diff.ts';
 import { restorable } from './erasedRows.ts';
 import { foldStream } from './fold.ts';
@@ -23,7 +24,7 @@ export async function stageStore(
   client: Client,
   stage: Stage,
   targets: readonly TargetTable[],
-  scope: Scope,
+  scope: Scope & { readonly droppedColumns: 'refuse' | 'ignore' },
   chain: Chain,
 ): Promise<void> {
   const reader = await slabReader(ctx);
@@ -34,21 +35,58 @@ export async function stageStore(
   for (const target of covered) await stage.table(target.bound.id);
   const byName = new Map(stage.tables.map((s) => [s.target.bound.name, s]));
 
+  const crossing = await Crossing.load(
+    client,
+    covered.map((t) => t.bound),
+  );
+  const versions = new Map(chain.base.tables.map((t) => [t.name, t.version]));
+  for (const { target } of byName.values()) {
+    crossing.checkFrom(target.bound.id, versions.get(target.bound.name)!, scope.droppedColumns);
+  }
+
   for await (const { sections } of new SlabQueue(reader, slabsOf(chain.base, 'chunk', wanted)).take()) {
     for (const section of sections) {
       const staged = byName.get(section.table);
       if (!staged) continue;
-      const { data } = restorable(section, staged.target.bound.erase);
-      await copyIn(client, `copy ${staged.sql} (${section.columns.map(ident).join(', ')}) from stdin`, [data]);
+      const { bound } = staged.target;
+      const { data } = restorable(section, bound.erase);
+      const columns = section.columns.map((c) => crossing.nameNow(bound.id, versions.get(bound.name)!, c));
+      await copySection(client, staged, section.columns, columns, data);
     }
   }
+  for (const staged of byName.values())
+    await fillMissing(client, staged, crossing, versions.get(staged.target.bound.name)!);
   await loadLogs(client, reader, chain, wanted);
   const bound = { ...scope.bound, tables: covered.map((t) => t.bound) };
   const net = new Stage(client, covered, keyOf, '_hf_net');
-  await net.load(foldStream(readLogs(client, bound, chain.moment), 'forward'));
+  const changes = crossing.carry(readLogs(client, bound, chain.moment), (c) => c.version);
+  await net.load(foldStream(changes, 'forward'));
   for (const staged of stage.tables) await client.query(`analyze ${staged.sql}`);
   for (const table of net.tables) await replay(client, table, byName.get(table.target.bound.name)!.sql);
   for (const staged of stage.tables) await unwanted(client, staged, scope);
+}
+
+/** Rows of a base, under the columns' present names; a column that is gone is read past. */
+async function copySection(
+  client: Client,
+  staged: StagedTable,
+  columns: readonly string[],
+  now: readonly (string | undefined)[],
+  data: Buffer,
+): Promise<void> {
+  const gone = columns.filter((_, i) => now[i] === undefined).map((c) => `_hf_gone_${c}`);
+  if (gone.length > 0) {
+    const add = gone.map((c) => `add column if not exists ${ident(c)} text`).join(', ');
+    await client.query(`alter table ${staged.sql} ${add}`);
+  }
+  const names = columns.map((c, i) => ident(now[i] ?? `_hf_gone_${c}`));
+  await copyIn(client, `copy ${staged.sql} (${names.join(', ')}) from stdin`, [data]);
+}
+
+async function fillMissing(client: Client, staged: StagedTable, crossing: Crossing, version: number): Promise<void> {
+  for (const [name, value] of Object.entries(crossing.missing(staged.target.bound.id, version))) {
+    if (value !== null) await client.query(`update ${staged.sql} set ${ident(name)} = ${literal(value)}`);
+  }
 }
 
 /** Live rows of the tenant that the state at T does not have; and names for the rows that came as plain rows. */

@@ -29,6 +29,8 @@ export interface TenantRestore extends Target {
   readonly fingerprint?: string;
   /** @default 'suspend' */
   readonly userTriggers?: 'suspend' | 'fire';
+  /** Whether to go on where a column was dropped since the target; what it held cannot be brought back. @default 'refuse' */
+  readonly droppedColumns?: 'refuse' | 'ignore';
   /** Who restores, for the trail. @default the database user, by name */
   readonly actor?: Actor;
   /** Rows shown per table. @default 5 */
@@ -82,7 +84,7 @@ async function attempt(
   plan: Plan,
   request: TenantRestore,
 ): Promise<Attempt> {
-  const { tenant } = request;
+  const { tenant, droppedColumns = 'refuse' } = request;
   await client.query('begin isolation level repeatable read');
   try {
     await setActor(client, request.actor ?? { userAgent: `holdfast restore to ${formatMoment(plan.moment)}` });
@@ -91,8 +93,14 @@ async function attempt(
       bound.tables.filter((t) => t.tenant),
     );
     const stage = new Stage(client, targets, keyOf);
-    if (plan.source === 'live') await stageLive(client, stage, tenant, plan.cut!);
-    else await stageStore(ctx, client, stage, targets, { bound, tenant }, plan.chain!);
+    if (plan.source === 'live')
+      await stageLive(
+        client,
+        stage,
+        targets.map((t) => t.bound),
+        { tenant, cut: plan.cut!, droppedColumns },
+      );
+    else await stageStore(ctx, client, stage, targets, { bound, tenant, droppedColumns }, plan.chain!);
     const works = await prepare(client, stage, { bound, tenant });
     const mark = await fingerprint(client, works, [tenant, formatMoment(plan.moment)]);
     if (request.fingerprint !== undefined && request.fingerprint !== mark) throw stale(request.fingerprint, mark);

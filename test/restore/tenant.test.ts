@@ -93,3 +93,49 @@ test('bad targets are refused, each with one clear error, and nothing changes', 
   });
   expect(await digests()).toEqual(before);
 });
+
+test('history is carried across renamed and added columns, and refused by name across a dropped or retyped one', async () => {
+  const { client, ctx, bound } = sample;
+  const { manifest } = await backup(ctx, { type: 'full' });
+  const point = await createRestorePoint(client, { name: 'old shape', tenant: hurt });
+  const titles = 'select id, title from public.journal_entries where organization_id = $1 order by id';
+  const before = (await client.query(titles, [hurt])).rows;
+  await client.query("update public.journal_entries set title = 'lost' where organization_id = $1", [hurt]);
+  await client.query('delete from public.journal_entries where id = $1', [before[0].id]);
+  await client.query('alter table public.journal_entries add column stars integer default 3');
+  await client.query('alter table public.journal_entries rename column title to heading');
+  await client.query("update public.journal_entries set heading = 'lost again', stars = 5 where organization_id = $1", [
+    hurt,
+  ]);
+  const map = {
+    ...ctx.map,
+    tables: ctx.map.tables.map((t) => {
+      if (t.name !== 'public.journal_entries') return t;
+      const { title, ...columns } = t.columns;
+      return { ...t, columns: { ...columns, heading: title!, stars: { class: 'none', sealed: false } as const } };
+    }),
+  };
+  const now = { ...ctx, map };
+  expect(bound.tables.length).toBe(map.tables.length);
+  for (const source of ['live', 'store'] as const) {
+    await restoreTenant(now, {
+      tenant: hurt,
+      ...(source === 'live' ? { restorePoint: point.name } : { backup: manifest.id }),
+      source,
+    });
+    const { rows } = await client.query(titles.replace('title', 'heading as title, stars'), [hurt]);
+    expect(rows.map(({ id, title }) => ({ id, title }))).toEqual(before);
+    expect(rows[0].stars).toBe(3);
+    await client.query("update public.journal_entries set heading = 'lost again' where organization_id = $1", [hurt]);
+  }
+  await client.query('alter table public.journal_entries drop column stars');
+  await client.query('alter table public.journal_entries rename column heading to title');
+  await restoreTenant(ctx, { tenant: hurt, restorePoint: point.name });
+  expect((await client.query(titles, [hurt])).rows).toEqual(before);
+  await client.query('alter table public.activity_events drop column details');
+  await expect(restoreTenant(ctx, { tenant: hurt, restorePoint: point.name })).rejects.toMatchObject({
+    code: 'HF_SCHEMA_CHANGED',
+    details: { table: 'public.activity_events', columns: ['details'] },
+  });
+  await restoreTenant(ctx, { tenant: hurt, restorePoint: point.name, droppedColumns: 'ignore' });
+});
