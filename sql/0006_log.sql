@@ -65,7 +65,8 @@ declare
   seq    bigint := nextval('holdfast.seq');
   actor  text := current_setting('holdfast.actor', true);
 begin
-  if current_setting('holdfast.guard_tenant', true) <> '' then
+  -- A change that waits for its owner is checked when it has one.
+  if current_setting('holdfast.guard_tenant', true) <> '' and not coalesce(metadata #> '{awaits,tenant}' is not null, false) then
     perform holdfast.guard(table_id, record, organization);
   end if;
   insert into holdfast.trail values (
@@ -187,6 +188,44 @@ begin
   return case what when 'tenant' then gone.organization else gone.person end;
 end $$;
 
+-- Metadata of a change whose parent this transaction deleted but has not logged yet.
+create function holdfast.awaiting(awaits jsonb) returns jsonb
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if awaits is null then
+    return null;
+  end if;
+  perform set_config('holdfast.awaits', '1', true);
+  return jsonb_build_object('awaits', awaits);
+end $$;
+
+-- A deleted parent is logged now: those of its children that were logged before it get their owner, or wait on for what the
+-- parent itself waits for.
+create function holdfast.settle(parent_id integer, record text, organization text, person text, awaits jsonb) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  target  jsonb := jsonb_build_array(parent_id, record);
+  change  record;
+  rest    jsonb;
+begin
+  for change in
+    select c.tableoid as part, c.ctid as place, c.metadata -> 'awaits' as waits, c.table_id, c.record, c.organization from holdfast.trail c
+     where c.metadata ? 'awaits' and c.at >= now() and c.xid = txid_current()
+       and (c.metadata #> '{awaits,tenant}' = target or c.metadata #> '{awaits,person}' = target)
+  loop
+    select jsonb_object_agg(w.key, case when w.value <> target then w.value else awaits -> w.key end) into rest
+      from jsonb_each(change.waits) w where w.value <> target or awaits ? w.key;
+    if change.waits -> 'tenant' = target and current_setting('holdfast.guard_tenant', true) <> '' then
+      perform holdfast.guard(change.table_id, change.record, settle.organization);
+    end if;
+    update holdfast.trail c
+       set organization = case when change.waits -> 'tenant' = target then settle.organization else c.organization end,
+           person = case when change.waits -> 'person' = target then settle.person else c.person end,
+           metadata = nullif(case when rest is null then c.metadata - 'awaits' else jsonb_set(c.metadata, '{awaits}', rest) end, '{}')
+     where c.tableoid = change.part and c.ctid = change.place;
+  end loop;
+end $$;
+
 -- How a foreign key binds: 'strict' (a child's parent is there whenever a statement has ended), 'late' (the parent may come
 -- after the child: deferrable) or 'loose' (no such key: either may be missing).
 create function holdfast.binding(child oid, parent oid, reach jsonb) returns text
@@ -199,6 +238,21 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
        and to_jsonb(c.conkey) = reach -> 'columns' and to_jsonb(c.confkey) = reach -> 'parentColumns'
      limit 1), 'loose')
 $$;
+
+-- The last transaction that moved rows to another tenant with their parent. A sequence, because everyone sees its value at once.
+create sequence holdfast.last_carry as bigint minvalue 0 start 0;
+
+-- In REPEATABLE READ a row may be written below a parent that has moved since, to a tenant that the snapshot cannot see.
+create function holdfast.check_parents() returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+     and exists (select from holdfast.last_carry c where c.last_value <> coalesce(txid_current_if_assigned(), 0) and c.last_value > 0
+                  and not pg_visible_in_snapshot(c.last_value::text::xid8, pg_current_snapshot())) then
+    raise serialization_failure using
+      message = 'could not serialize access: rows were moved to another tenant since this transaction began', hint = 'Run it again.';
+  end if;
+end $$;
 
 -- A parent row's tenant or person has changed, and with it that of every row that hangs on it: each is logged as moved.
 create function holdfast.carry(
@@ -227,8 +281,15 @@ begin
     by_person := by_person and old_person is distinct from new_person
       and (cause = 'U' or holdfast.binding(child.oid, parent.oid, child.rule -> 'person') = any (case cause when 'I' then '{late,loose}' else '{loose}' end::text[]));
     continue when not (by_tenant or by_person);
-    -- Nobody may add a row to the old tenant while the rest of them move.
-    if cause = 'U' then
+    -- Nobody may add a row to the old tenant while the rest of them move; and the rows to move must all be visible.
+    if cause = 'U' and by_tenant then
+      if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        raise exception 'moving rows of % to another tenant with those of % needs READ COMMITTED, the transaction is %',
+          child.name, parent.name, upper(current_setting('transaction_isolation'))
+          using errcode = 'HF002', hint = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED.';
+      end if;
+      perform pg_advisory_xact_lock(hashtextextended('holdfast.carry', 0));
+      perform setval('holdfast.last_carry', txid_current());
       execute format('lock table %s in share row exclusive mode', child.oid::regclass);
     end if;
     perform set_config('holdfast.moved', '1', true);

@@ -18,17 +18,62 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from jsonb_array_elements_text(attnums) k join pg_attribute a on a.attrelid = relation and a.attnum = k::int
 $$;
 
--- Statements that set `variable` to the tenant or person of `alias`, through the trail where a parent is gone already.
-create function holdfast.lookup_sql(t holdfast.tables, what text, variable text, alias text) returns text
+-- The record id of the parent that `alias` points to, where its foreign key is the parent's whole key in the same types;
+-- otherwise null, and a parent that is gone is looked for by its values.
+create function holdfast.parent_record_sql(t holdfast.tables, what text, alias text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select case when t.rule -> what ->> 'kind' = 'via' then format(
-      E'%1$s := %2$s;\n  if %1$s is null and %3$s then\n    %1$s := holdfast.reach(%4$s, %5$L, %6$s);\n  end if;',
-      variable, holdfast.reach_sql(t.id, what, alias),
-      (select string_agg(format('%s.%s is not null', alias, holdfast.column_sql(t.oid, c::int)), ' and ')
-         from jsonb_array_elements_text(t.rule -> what -> 'columns') c),
-      t.id, what, holdfast.row_sql(t.oid, alias))
-    else format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias)) end
+  select case when bool_and(c.atttypid = p.atttypid and k.parent_column is not null)
+              then case count(*) when 1 then min(x.t) else 'jsonb_build_array(' || string_agg(x.t, ', ' order by k.n) || ')::text' end end
+    from holdfast.tables parent
+    cross join lateral (
+      -- In the order of the parent's key.
+      select key.n, key.attnum::int as parent_column, t.rule -> what -> 'columns' ->> (r.n - 1)::int as child_column
+        from jsonb_array_elements_text(parent.rule -> 'key') with ordinality key(attnum, n)
+        full join jsonb_array_elements_text(t.rule -> what -> 'parentColumns') with ordinality r(attnum, n) using (attnum)) k
+    left join pg_attribute c on c.attrelid = t.oid and c.attnum = k.child_column::int
+    left join pg_attribute p on p.attrelid = parent.oid and p.attnum = k.parent_column
+    cross join lateral (select holdfast.text_sql(c.atttypid, format('%s.%I', alias, c.attname)) as t) x
+   where parent.id = (t.rule -> what ->> 'parent')::int
 $$;
+
+-- Statements that set `variable` to the tenant or person of `alias`. A cascade deletes the parent first: what it was is then
+-- the last that this transaction logged of it. Cascades can be large, so that look-up is one index probe wherever it can be.
+-- Where several cascades meet, the parent's own change may not be logged yet: `awaits` then names it (see holdfast.settle).
+create function holdfast.lookup_sql(t holdfast.tables, what text, variable text, alias text, may_wait boolean default true) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  reach     jsonb := t.rule -> what;
+  parent    holdfast.tables;
+  record    text;
+  slow      text;
+  logged    text;
+begin
+  if reach ->> 'kind' is distinct from 'via' then
+    return format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias));
+  end if;
+  select * into strict parent from holdfast.tables p where p.id = (reach ->> 'parent')::int;
+  record := holdfast.parent_record_sql(t, what, alias);
+  slow := format('%s := holdfast.reach(%s, %L, %s);', variable, t.id, what, holdfast.row_sql(t.oid, alias));
+  logged := format(
+    E'select c.%1$s, c.metadata #> ''{awaits,%2$s}'' into %3$s, parent from holdfast.trail c\n'
+    '       where c.table_id = %4$s and c.record = %5$s and c.at >= now() and c.xid = txid_current() and c.action = ''D''\n'
+    '       order by c.seq desc limit 1;\n'
+    '      if not found then parent := jsonb_build_array(%4$s, %5$s); end if;',
+    case what when 'tenant' then 'organization' else 'person' end, what, variable, parent.id, record);
+  if may_wait then
+    logged := logged || format(
+      E'\n      if parent is not null then awaits := coalesce(awaits, ''{}'') || jsonb_build_object(%L, parent); end if;', what);
+  end if;
+  return format(
+    E'%1$s := %2$s;\n  if %1$s is null and %3$s then\n    if not exists (select from %4$s q where %5$s) then\n      %6$s\n    %7$send if;\n  end if;',
+    variable, holdfast.reach_sql(t.id, what, alias),
+    (select string_agg(format('%s.%s is not null', alias, holdfast.column_sql(t.oid, c::int)), ' and ')
+       from jsonb_array_elements_text(reach -> 'columns') c),
+    parent.oid::regclass, holdfast.join_sql(t.oid, alias, parent.oid, 'q', reach),
+    case when record is null then slow else logged end,
+    -- The parent is there, but what it hangs on may be gone.
+    case when parent.rule -> what ->> 'kind' = 'via' then format(E'else\n      %s\n    ', slow) end);
+end $$;
 
 create function holdfast.generate(table_id integer) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $generate$
@@ -79,10 +124,13 @@ begin
     'truncate', quote_literal(format('select holdfast.log(%s, ''D'', %s, %s, %s, r.ctid, $1, %s, ''{"truncate": true}'') from only ',
       t.id, holdfast.reach_sql(t.id, 'tenant', 'r'), holdfast.record_sql(t.oid, t.rule -> 'key', 'r'),
       holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))),
-    'find_was', holdfast.lookup_sql(t, 'tenant', 'old_org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'old_person', 'old'),
+    'find_was', holdfast.lookup_sql(t, 'tenant', 'old_org', 'old', false) || E'\n  ' || holdfast.lookup_sql(t, 'person', 'old_person', 'old', false),
     'find_old', holdfast.lookup_sql(t, 'tenant', 'org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'old'),
     'find_new', holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new'),
     'part', case when (select relkind = 'p' from pg_class where oid = t.oid) then 'tg_relid' else 'null' end,
+    'settle_children', case when edges is not null then format(
+      E'if current_setting(''holdfast.awaits'', true) <> '''' then perform holdfast.settle(%s, %s, org, person, awaits); end if;',
+      t.id, holdfast.record_sql(t.oid, t.rule -> 'key', 'old')) end,
     'carry_insert', case when edges && array['late', 'loose'] then format(
       E'perform holdfast.carry(%s, changes, null, org, null, person, ''I'');', t.id)
       when edges is not null then format(
@@ -93,6 +141,8 @@ begin
       E'if current_setting(''session_replication_role'') = ''replica'' then perform holdfast.carry(%s, changes, org, null, person, null, ''D''); end if;', t.id) end,
     'carry_move', case when edges is not null then format(
       E'perform holdfast.carry(%s, %s, old_org, org, old_person, person, ''U'');', t.id, holdfast.row_sql(t.oid, 'new')) end,
+    'check', case when 'via' = t.rule #>> '{tenant,kind}' then
+      E'if current_setting(''transaction_isolation'') <> ''read committed'' then perform holdfast.check_parents(); end if;' end,
     'settle', case when via then 'if before is not null then org := next.organization; person := next.person; end if;' end);
 
   name := 'holdfast.' || quote_ident('capture_' || t.id);
@@ -108,7 +158,10 @@ declare
   old_person  text;
   next        holdfast.trail;
   before      bigint;
+  parent      jsonb;
+  awaits      jsonb;
 begin
+{check}
 if tg_op = 'UPDATE' then
   delta := {delta};
   if delta = '' then
@@ -137,8 +190,9 @@ if tg_op = 'UPDATE' then
       return null;
     end if;
   end if;
-  if before is not null or current_setting('holdfast.guard_tenant', true) <> '' then
-    perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb, null, before);
+  if before is not null or awaits is not null or current_setting('holdfast.guard_tenant', true) <> '' then
+    perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb,
+                         holdfast.awaiting(awaits), before);
     return null;
   end if;
   insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
@@ -164,7 +218,8 @@ else
   if current_setting('holdfast.inserted', true) <> '' then
     before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}');
   end if;
-  perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, null, before);
+  perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, holdfast.awaiting(awaits), before);
+  {settle_children}
   {carry_delete}
 end if;
 return null;
