@@ -1,4 +1,5 @@
 /** Loading the rows of a base straight into the tables of a database that is being made. */
+import { RestoreError } from '../errors.ts';
 import type { Progress } from '../ports.ts';
 import type { SlabReader } from '../snapshot/readSlab.ts';
 import { SHARED } from '../snapshot/types.ts';
@@ -48,23 +49,69 @@ export async function loadChunks(
   let erased = 0;
   await Promise.all(
     clients.map(async (client) => {
+      const batches = new Batches(client);
       for await (const { ref, sections } of queue.take()) {
         for (const section of sections) {
           const table = load.tables.get(section.table);
           // Rows of a tenant table that belong to no tenant are not part of one tenant.
           if (!table || (tenant !== null && ref.slab.tenant === SHARED && table.tenant)) continue;
           const { data, dropped } = restorable(section, table.erase);
-          const columns = section.columns.map(ident).join(', ');
           erased += dropped;
-          rows += await copyIn(client, `copy ${qualified(table.schema, table.relname)} (${columns}) from stdin`, [
-            data,
-          ]);
           load.rowSets?.(section.table).reader(section.columns)(data);
+          rows += await batches.add(table, section.columns, data);
         }
         progress.advance(ref.slab.length);
       }
+      rows += await batches.flush();
     }),
   );
   progress.done();
   return { rows, erased };
+}
+
+/** Bytes gathered for one table before they are sent. */
+const BATCH = 1 << 20;
+
+/** A small tenant has few rows of each table; a COPY for each of those would cost more than the rows. */
+class Batches {
+  readonly #client: Client;
+  readonly #open = new Map<string, { pieces: Buffer[]; bytes: number }>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Returns how many rows were sent now. */
+  async add(table: LoadTable, columns: readonly string[], data: Buffer): Promise<number> {
+    const sql = `copy ${qualified(table.schema, table.relname)} (${columns.map(ident).join(', ')}) from stdin`;
+    const batch = this.#open.get(sql) ?? { pieces: [], bytes: 0 };
+    this.#open.set(sql, batch);
+    batch.pieces.push(data);
+    batch.bytes += data.length;
+    return batch.bytes < BATCH ? 0 : this.#send(sql, batch.pieces);
+  }
+
+  async flush(): Promise<number> {
+    let rows = 0;
+    for (const [sql, { pieces }] of this.#open) rows += await this.#send(sql, pieces);
+    return rows;
+  }
+
+  async #send(sql: string, pieces: readonly Buffer[]): Promise<number> {
+    this.#open.delete(sql);
+    try {
+      return await copyIn(this.#client, sql, [Buffer.concat(pieces)]);
+    } catch (cause) {
+      if ((cause as { code?: string }).code !== '42703') throw cause;
+      throw new RestoreError(
+        'HF_SCHEMA_CHANGED',
+        `A table has changed since the base was taken: ${(cause as Error).message}.`,
+        {
+          cause,
+          action: 'Restore to a moment before that change, or from a full backup taken after it.',
+          details: { statement: sql },
+        },
+      );
+    }
+  }
 }

@@ -55,10 +55,12 @@ export async function planRestore(ctx: Context, target: Target, client?: Client)
     return { source: 'store', moment: chain.moment, chain };
   } catch (error) {
     // Neither reaches it: the live database's answer is the one that the user can act on when there is no store at all.
-    if (reason && error instanceof HoldfastError && error.code === 'HF_NO_BACKUP') throw reason;
+    if (reason && error instanceof HoldfastError && NO_STORE.has(error.code)) throw reason;
     throw error;
   }
 }
+
+const NO_STORE = new Set(['HF_NO_BACKUP', 'HF_STORE_UNKNOWN']);
 
 const isBeforeHistory = (error: unknown): boolean =>
   error instanceof HoldfastError && error.code === 'HF_TIME_BEFORE_HISTORY';

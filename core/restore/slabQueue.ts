@@ -3,6 +3,9 @@ import type { SlabReader } from '../snapshot/readSlab.ts';
 import { readSlab } from '../snapshot/readSlab.ts';
 import type { Manifest, ManifestObject, ManifestSlab, OpenSection } from '../snapshot/types.ts';
 
+/** Slabs that each consumer has under way. */
+const AHEAD = 3;
+
 export interface SlabRef {
   readonly manifest: Manifest;
   readonly object: ManifestObject;
@@ -26,8 +29,8 @@ export function slabsOf(
 }
 
 /**
- * Hands out slabs to any number of consumers, each slab once. Every consumer reads one slab ahead, so memory is bounded by
- * two slabs for each.
+ * Hands out slabs to any number of consumers, each slab once. Every consumer reads some ahead, so memory is bounded by that
+ * many slabs for each.
  */
 export class SlabQueue {
   readonly #reader: SlabReader;
@@ -40,12 +43,11 @@ export class SlabQueue {
   }
 
   async *take(): AsyncGenerator<OpenedSlab> {
-    let ahead = this.#read();
-    while (ahead) {
-      const now = await ahead;
-      ahead = this.#read();
-      yield now;
-    }
+    const ahead: Promise<OpenedSlab>[] = [];
+    const readOn = () => {
+      for (let next = this.#read(); next; next = ahead.length < AHEAD ? this.#read() : undefined) ahead.push(next);
+    };
+    for (readOn(); ahead.length > 0; readOn()) yield await ahead.shift()!;
   }
 
   #read(): Promise<OpenedSlab> | undefined {
