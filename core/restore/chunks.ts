@@ -58,11 +58,14 @@ export async function loadChunks(
           const { data, dropped } = restorable(section, table.erase);
           erased += dropped;
           load.rowSets?.(section.table).reader(section.columns)(data);
-          rows += await batches.add(table, section.columns, data);
+          // Not `rows += await …`: that reads the sum before it waits, and the other connection adds to it meanwhile.
+          const sent = await batches.add(table, section.columns, data);
+          rows += sent;
         }
         progress.advance(ref.slab.length);
       }
-      rows += await batches.flush();
+      const rest = await batches.flush();
+      rows += rest;
     }),
   );
   progress.done();
