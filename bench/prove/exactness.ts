@@ -82,14 +82,14 @@ class Round {
     const url = ctx.databaseUrl!;
     await backup(ctx, { type: 'full' });
     let stop = false;
-    const traffic = await startTraffic(url, { writers: 3, seed: this.#seed });
+    const traffic = await startTraffic(url, { writers: 3, seed: this.#seed, think: 60 });
     const wild = [1, 2].map((n) => runWild(url, tenants, this.#seed * 31 + n, () => stop));
     const witnesses: Witness[] = [];
     const times: { moment: bigint; first: string; tenant: string | null }[] = [];
     try {
       const reader = await sample.database.client();
       for (let n = 0; n < this.#cuts; n++) {
-        await sleep(this.#random.int(60));
+        await sleep(this.#random.int(40));
         const tenant = this.#random.chance(0.3) ? null : this.#random.pick(tenants);
         const barrier = this.#random.chance(0.4);
         const witness = barrier

@@ -62,7 +62,12 @@ class Round {
       await backup(sample.ctx, { type: 'full' });
       const victim = this.#random.pick(sample.tenants);
       const others = sample.tenants.filter((t) => t !== victim);
-      const traffic = await startTraffic(sample.ctx.databaseUrl!, { writers: 3, seed: this.#seed, tenants: others });
+      const traffic = await startTraffic(sample.ctx.databaseUrl!, {
+        writers: 3,
+        seed: this.#seed,
+        tenants: others,
+        think: 40,
+      });
       try {
         for (let n = 0; n < this.#count; n++) {
           if (n % 4 === 3) await this.#sabotage(sample, victim, others);

@@ -1,4 +1,5 @@
 /** Writers that do what the sample's people do not: nested triggers, changes of key, rows that come and go in one transaction. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { connect } from '../../../core/sql.ts';
 import { Random } from '../suite.ts';
@@ -30,6 +31,7 @@ export async function runWild(
   let committed = 0;
   try {
     while (!stopped()) {
+      await sleep(random.int(60));
       try {
         await client.query('begin');
         await step(client, random, random.pick(tenants));
