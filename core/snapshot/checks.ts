@@ -33,16 +33,19 @@ export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: 
     });
   }
   if (tenant !== null) await checkTenant(client, bound, tenant);
+  // A tenant of that name would share its slabs, and so its key, with the rows that belong to nobody.
+  else if (await tenantExists(client, bound, SHARED)) throw reserved(`A tenant is called "${SHARED}", which`);
 }
 
 async function checkTenant(client: pg.Client, bound: BoundMap, tenant: string): Promise<void> {
-  if (tenant === SHARED) {
-    throw new ConfigError('HF_TENANT_RESERVED', `"${SHARED}" stands for rows without a tenant.`, {
-      action: 'Back up the whole database to include them.',
-    });
-  }
+  if (tenant === SHARED) throw reserved(`"${SHARED}"`);
   if (!(await tenantExists(client, bound, tenant))) throw await unknownTenant(client, bound, tenant, ConfigError);
 }
+
+const reserved = (subject: string) =>
+  new ConfigError('HF_TENANT_RESERVED', `${subject} stands for rows without a tenant in every backup.`, {
+    action: 'Name the tenant otherwise; rows without a tenant are in backups of the whole database.',
+  });
 
 /** Which tables a backup holds. @throws ConfigError HF_TABLE_UNKNOWN */
 export function selectTables(
