@@ -1,3 +1,7 @@
+import { bind } from '../../core/datamap/bind.ts';
+import { readMap } from '../../core/datamap/load.ts';
+import { tenantExists, unknownTenant } from '../../core/datamap/tenants.ts';
+import { ConfigError } from '../../core/errors.ts';
 import { createRestorePoint, listRestorePoints } from '../../core/history/restorePoints.ts';
 import { handle, type Register } from '../command.ts';
 import { table } from '../output.ts';
@@ -20,7 +24,16 @@ export const restorePointCommand: Register = (program) => {
       tenant: options.tenant ?? null,
       ...(options.reason ? { reason: options.reason } : {}),
     };
-    const point = await withDatabase(options, (client) => createRestorePoint(client, request));
+    const point = await withDatabase(options, async (client) => {
+      // A point of a tenant that is mistyped would be missed only when it is needed.
+      if (options.tenant !== undefined) {
+        const bound = await bind(client, await readMap(options.config));
+        if (!(await tenantExists(client, bound, options.tenant))) {
+          throw await unknownTenant(client, bound, options.tenant, ConfigError);
+        }
+      }
+      return createRestorePoint(client, request);
+    });
     return { json: point, text: `Restore point "${point.name}" is at ${point.moment}.` };
   });
 

@@ -1,6 +1,6 @@
 import { validate } from '../../core/snapshot/validate.ts';
 import { handle, type Register } from '../command.ts';
-import { bold, count, green, red } from '../output.ts';
+import { bold, count, green, red, yellow } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
 export const validateCommand: Register = (program) => {
@@ -17,9 +17,10 @@ export const validateCommand: Register = (program) => {
       const where = fault.range ? ` bytes ${fault.range.offset}-${fault.range.offset + fault.range.length - 1}` : '';
       return `${red(bold(fault.kind))} ${fault.object}${where}: expected ${fault.expected}, got ${fault.got}`;
     });
+    const extra = report.extra.map(({ object }) => yellow(`note: no manifest names ${object}`));
     const verdict = report.faults.length
       ? `${red(count(report.faults.length, 'fault'))} in backup ${options.backup}.`
       : `${green('Sound')}: backup ${options.backup}, ${count(report.objects, 'object')}${options.deep ? ', every byte read' : ''}.`;
-    return { json: report, text: [...lines, verdict].join('\n'), exitCode: report.faults.length ? 1 : 0 };
+    return { json: report, text: [...lines, ...extra, verdict].join('\n'), exitCode: report.faults.length ? 1 : 0 };
   });
 };

@@ -1,10 +1,13 @@
 /** Makes a database out of a store and the keys, and nothing else: schema, rows, log, keys and indexes, history anew. */
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
+import { didYouMean } from '../datamap/suggest.ts';
 import type { BoundMap } from '../datamap/types.ts';
+import { RestoreError } from '../errors.ts';
 import { install } from '../history/install.ts';
 import { formatMoment, type Moment, parseMoment } from '../moment.ts';
 import { readManifest } from '../snapshot/manifest.ts';
+import { SHARED } from '../snapshot/types.ts';
 import { type Client, connect } from '../sql.ts';
 import { buildDatabase } from './build.ts';
 import type { Chain } from './chain.ts';
@@ -42,7 +45,7 @@ export interface DatabaseRestoreResult {
 }
 
 /**
- * @throws DatabaseError HF_TARGET_NOT_EMPTY; RestoreError HF_NO_BACKUP, HF_TIME_UNREACHABLE; whatever the store and the keys
+ * @throws DatabaseError HF_TARGET_NOT_EMPTY; RestoreError HF_NO_BACKUP, HF_TENANT_UNKNOWN, HF_TIME_UNREACHABLE; whatever the store and the keys
  * throw. A restore that stops half way leaves a database that is marked as incomplete and refuses to be written.
  */
 export async function restoreDatabase(ctx: Context, request: DatabaseRestore): Promise<DatabaseRestoreResult> {
@@ -50,6 +53,7 @@ export async function restoreDatabase(ctx: Context, request: DatabaseRestore): P
   const tenant = request.tenant ?? null;
   const moment = request.backup ? parseMoment((await readManifest(ctx, request.backup)).horizon) : request.moment;
   const chain = await storeChain(ctx, tenant, moment);
+  if (tenant !== null) requireTenant(chain, tenant, ctx.store.description);
   const clients = await connectAll(request.targetUrl, request.connections ?? 2);
   try {
     const main = clients[0]!;
@@ -63,6 +67,17 @@ export async function restoreDatabase(ctx: Context, request: DatabaseRestore): P
   } finally {
     await Promise.all(clients.map((client) => client.end()));
   }
+}
+
+/** Without this, a mistyped tenant would make a database of shared tables that looks restored. */
+function requireTenant(chain: Chain, tenant: string, store: string): void {
+  const known = new Set([chain.base, ...chain.logs].flatMap((manifest) => Object.keys(manifest.keys)));
+  if (known.has(tenant)) return;
+  known.delete(SHARED);
+  throw new RestoreError('HF_TENANT_UNKNOWN', `There is nothing of tenant ${JSON.stringify(tenant)} in ${store}.`, {
+    action: `Give a tenant that these backups hold: ${[...known].slice(0, 5).join(', ')}${known.size > 5 ? ', …' : ''}.${didYouMean(tenant, known)}`,
+    details: { tenant, backups: chain.logs.map((m) => m.id) },
+  });
 }
 
 const bindAll = (client: Client, ctx: Context): Promise<BoundMap> => bind(client, ctx.map);
