@@ -24,19 +24,22 @@ export interface Applied {
 }
 
 /**
- * Marks every staged row with what has to be done, and settles the order of deletes.
+ * Marks every staged row with what has to be done, and settles the order of deletes. Returns the tables where there is
+ * something to do.
  * @throws RestoreError HF_RESTORE_FOREIGN, HF_RESTORE_CONFLICT
  */
 export async function prepare(client: Client, stage: Stage, scope: Scope): Promise<TableWork[]> {
   await stage.complete();
+  const busy: StagedTable[] = [];
   for (const staged of stage.tables) {
-    await classify(client, staged, scope);
+    if (!(await classify(client, staged, scope))) continue;
+    busy.push(staged);
     const foreign = await foreignRows(client, staged, scope);
     if (foreign.length > 0) throw refuseForeign(staged, foreign, scope.tenant);
   }
-  const stranded = await orderDeletes(client, stage.tables);
+  const stranded = await orderDeletes(client, busy);
   if (stranded.length > 0) throw refuseStranded(stranded);
-  return worksOf(client, stage.tables);
+  return worksOf(client, busy);
 }
 
 /**
@@ -46,22 +49,15 @@ export async function prepare(client: Client, stage: Stage, scope: Scope): Promi
  */
 export async function apply(client: Client, works: readonly TableWork[], options: ApplyOptions): Promise<Applied> {
   const tables = works.map((w) => w.staged);
-  const busy = works.filter((w) => w.inserts + w.updates + w.replaces + w.deletes + w.lateDeletes > 0);
   await client.query("select set_config('holdfast.guard_tenant', $1, true)", [options.tenant]);
-  const found =
-    options.userTriggers === 'suspend'
-      ? await findTriggers(
-          client,
-          busy.map((w) => w.staged),
-        )
-      : [];
+  const found = options.userTriggers === 'suspend' ? await findTriggers(client, tables) : [];
   const resume = await suspend(client, found);
   try {
     // The application's triggers, checks and defaults may lean on its own search path; Holdfast's statements lean on none.
     await client.query('set local search_path to default');
     await client.query('set constraints all deferred');
-    for (const group of childrenFirst(busy)) await run(client, group, deleteStatement(group, options));
-    await write(client, busy, options);
+    for (const group of childrenFirst(works)) await run(client, group, deleteStatement(group, options));
+    await write(client, works, options);
     await client.query('set constraints all immediate');
   } catch (error) {
     throw explain(error);
@@ -70,7 +66,7 @@ export async function apply(client: Client, works: readonly TableWork[], options
   await resume();
   await verify(client, tables, options);
   return {
-    tables: Object.fromEntries(busy.map((w) => [w.staged.target.bound.name, countsOf(w)])),
+    tables: Object.fromEntries(works.map((w) => [w.staged.target.bound.name, countsOf(w)])),
     suspended: found.map(({ table, trigger }) => ({ table, trigger })),
   };
 }

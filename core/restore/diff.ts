@@ -18,9 +18,10 @@ const differs = (a: string, b: string): string =>
 
 /**
  * Sets `_hf_do` and `_hf_changed`. A row counts as live only when it is the tenant's: a key that another tenant holds now is
- * marked as an insert and meets the unique index, which names it.
+ * marked as an insert and meets the unique index, which names it. Rows that need nothing leave the stage. Returns whether
+ * any are left.
  */
-export async function classify(client: Client, staged: StagedTable, scope: Scope): Promise<void> {
+export async function classify(client: Client, staged: StagedTable, scope: Scope): Promise<boolean> {
   const { target, sql } = staged;
   const changed = target.columns.map((c) => {
     const column = ident(c.name);
@@ -37,6 +38,9 @@ export async function classify(client: Client, staged: StagedTable, scope: Scope
   await client.query(
     `update ${sql} set _hf_do = case _hf_kind when 'A' then '-' else 'I' end::"char" where _hf_do is null`,
   );
+  await client.query(`delete from ${sql} where _hf_do = '-'`);
+  const { rows } = await client.query(`select exists (select from ${sql}) as busy`);
+  return rows[0].busy as boolean;
 }
 
 /**
