@@ -15,6 +15,7 @@ import { type Plan, planRestore, type Target } from './plan.ts';
 import { fingerprint, type RowSample, sampleRows } from './preview.ts';
 import { keyOf } from './record.ts';
 import { withRetries } from './retry.ts';
+import { actAsTenant } from './rowSecurity.ts';
 import { Stage } from './stage.ts';
 import type { Counts, TableWork } from './statement.ts';
 import { stageStore } from './storeState.ts';
@@ -91,6 +92,11 @@ async function attempt(
     const targets = await readTargets(
       client,
       bound.tables.filter((t) => t.tenant),
+    );
+    await actAsTenant(
+      client,
+      targets.map((t) => t.bound),
+      tenant,
     );
     const stage = new Stage(client, targets, keyOf);
     if (plan.source === 'live')

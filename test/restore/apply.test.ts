@@ -6,6 +6,7 @@ import type { BoundMap, DataMap, Reach } from '../../core/datamap/types.ts';
 import type { Text } from '../../core/history/types.ts';
 import { type Applied, apply, prepare } from '../../core/restore/apply.ts';
 import type { Net, NetState } from '../../core/restore/fold.ts';
+import { actAsTenant } from '../../core/restore/rowSecurity.ts';
 import { Stage } from '../../core/restore/stage.ts';
 import { readTargets } from '../../core/restore/target.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -235,4 +236,27 @@ test('user triggers rest by default and come back; left to fire, a restore that 
     ['w', '2020-01-01 00:00:00+00'],
   ]);
   expect(await rows("select tgenabled::text from pg_trigger where tgname = 'stamp'")).toEqual(['O']);
+});
+
+test('a role that row-level security binds acts as the tenant; a policy that names no setting is refused', async () => {
+  const tables = bound.tables.filter((t) => t.relname === 'ledger');
+  const setting = async () => (await rows("select current_setting('app.org', true)"))[0] || null;
+  const asRole = async (policy: string, work: () => Promise<void>) => {
+    await client.query('begin');
+    await client.query(`create role bound_role; alter table public.ledger owner to bound_role; grant usage on schema public to bound_role;
+      alter table public.ledger enable row level security; alter table public.ledger force row level security;
+      create policy own on public.ledger using (${policy}); set local role bound_role`);
+    await work();
+    await client.query('rollback');
+  };
+  await asRole("org_id = current_setting('app.org')::int", async () => {
+    await actAsTenant(client, tables, '1');
+    expect(await setting()).toBe('1');
+    expect(await rows('select count(*)::int from public.ledger')).toEqual([2]);
+  });
+  await asRole('org_id = 1', () =>
+    expect(actAsTenant(client, tables, '1')).rejects.toMatchObject({ code: 'HF_ROW_SECURITY' }),
+  );
+  await actAsTenant(client, tables, '1');
+  expect(await setting()).toBe(null);
 });
