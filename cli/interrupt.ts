@@ -39,7 +39,7 @@ export function stopOnSignal(text: string): void {
 
 function onSignal(): void {
   if (request) {
-    if (performance.now() - request.at > ONE_PRESS_MS) process.exit(130);
+    if (performance.now() - request.at > ONE_PRESS_MS) leave();
     return;
   }
   request = { error: new Interrupted(consequence!), at: performance.now() };
@@ -48,8 +48,14 @@ function onSignal(): void {
   // Long statements of the server report no progress. Leaving is safe: what is not committed is rolled back.
   setTimeout(() => {
     console.error(`${code} ${message}\nwhat to do: ${action}`);
-    process.exit(130);
+    leave();
   }, GRACE_MS).unref();
+}
+
+function leave(): never {
+  // A progress bar hides the cursor and turns wrapping off.
+  if (process.stderr.isTTY) process.stderr.write('\u001b[?25h\u001b[?7h');
+  process.exit(130);
 }
 
 /** Progress that ends the work, by throwing, once the user has asked to stop. */
