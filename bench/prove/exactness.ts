@@ -90,8 +90,9 @@ class Round {
       const reader = await sample.database.client();
       for (let n = 0; n < this.#cuts; n++) {
         await sleep(this.#random.int(40));
-        const tenant = this.#random.chance(0.3) ? null : this.#random.pick(tenants);
-        const barrier = this.#random.chance(0.4);
+        const everything = n % 6 === 2; // comes back from the store too
+        const tenant = everything || this.#random.chance(0.3) ? null : this.#random.pick(tenants);
+        const barrier = everything || this.#random.chance(0.4);
         const witness = barrier
           ? await this.#atBarrier(reader, client, tenant, n)
           : await readAtSnapshot(reader, tenant);
@@ -134,8 +135,7 @@ class Round {
   }
 
   /** All writers pause for the read, so the moment is between two commits and can be asked for as a time, or by name. */
-  async #atBarrier(reader: pg.Client, client: pg.Client, asked: string | null, n: number): Promise<Witness> {
-    const tenant = this.#random.chance(0.3) ? null : asked;
+  async #atBarrier(reader: pg.Client, client: pg.Client, tenant: string | null, n: number): Promise<Witness> {
     await pauseWriters(reader);
     const name = `point ${n}`;
     const point = await createRestorePoint(client, { name, tenant: null });
