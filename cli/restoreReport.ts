@@ -33,7 +33,7 @@ export function restoreReport(result: TenantRestoreResult, milliseconds: number,
           ]),
         ),
   ];
-  if (preview) lines.push(...rowSamples(result.samples, touched));
+  if (preview) lines.push(...rowSamples(result.samples, result.tenant, touched));
   lines.push('');
   for (const { table: name, trigger } of result.suspended) {
     const would = preview ? 'would be' : 'was';
