@@ -55,12 +55,7 @@ async function measure(sample: ProtectedSample, server: EmbeddedServer, { direct
   const { ctx, client } = sample;
   const { manifest } = await backup(ctx, { type: 'full' });
   const dump = join(directory, 'all.dump');
-  if (peer)
-    await postgresTool(
-      'pg_dump',
-      ['-Fc', '-Z1', '-f', dump, sample.database.name],
-      server,
-    );
+  if (peer) await postgresTool('pg_dump', ['-Fc', '-Z1', '-f', dump, sample.database.name], server);
   const victim = sample.tenants[TENANTS >> 1]!;
   const times = {
     peer: [] as number[],
