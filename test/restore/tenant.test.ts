@@ -26,7 +26,7 @@ async function damage(): Promise<void> {
   await client.query("update public.users set email = 'x' || email, team_id = null where organization_id = $1", [hurt]);
   await client.query('update public.teams set lead_id = null where organization_id = $1', [hurt]);
   await client.query(
-    'delete from public.users where id in (select id from public.users where organization_id = $1 order by id limit 1)',
+    'delete from public.users where id in (select id from public.users where organization_id = $1 order by id limit 2)',
     [hurt],
   );
   await client.query('delete from public.folders where organization_id = $1', [hurt]);
