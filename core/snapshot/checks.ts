@@ -1,12 +1,13 @@
 /** What must hold before a backup begins. Quick: catalog look-ups and one write to the store. */
 import type pg from 'pg';
+import { introspect } from '../datamap/introspect.ts';
 import { didYouMean } from '../datamap/suggest.ts';
 import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap, TableName } from '../datamap/types.ts';
 import { ConfigError, DatabaseError } from '../errors.ts';
 import { SHARED } from './types.ts';
 
-/** @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED; ConfigError HF_TENANT_UNKNOWN, HF_TENANT_RESERVED */
+/** @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED, HF_ROWS_HIDDEN; ConfigError HF_TENANT_UNKNOWN, HF_TENANT_RESERVED */
 export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: string | null): Promise<void> {
   const { rows } = await client.query<{ installed: boolean }>(
     "select to_regclass('holdfast.tenant_backups') is not null as installed",
@@ -32,9 +33,24 @@ export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: 
       details: { tables: open },
     });
   }
+  await checkVisible(client, bound);
   if (tenant !== null) await checkTenant(client, bound, tenant);
   // A tenant of that name would share its slabs, and so its key, with the rows that belong to nobody.
   else if (await tenantExists(client, bound, SHARED)) throw reserved(`A tenant is called "${SHARED}", which`);
+}
+
+/**
+ * Rows that a policy hides would be missing without a word. The setting row_security = off would refuse them too, but also
+ * refuses a policy that shows everything, which an owner without BYPASSRLS needs, for Holdfast's own tables first of all.
+ */
+async function checkVisible(client: pg.Client, bound: BoundMap): Promise<void> {
+  const { tables } = await introspect(client);
+  const hidden = tables.filter((t) => t.rowsHidden && bound.tables.some((b) => b.oid === t.oid)).map((t) => t.name);
+  if (hidden.length === 0) return;
+  throw new DatabaseError('HF_ROWS_HIDDEN', `Row-level security may hide rows from this role: ${hidden.join(', ')}.`, {
+    action: 'Give the role BYPASSRLS, or a policy that shows it every row; "holdfast doctor" prints the statement.',
+    details: { tables: hidden },
+  });
 }
 
 async function checkTenant(client: pg.Client, bound: BoundMap, tenant: string): Promise<void> {
