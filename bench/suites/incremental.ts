@@ -39,9 +39,9 @@ async function run({ log, scale, rounds }: BenchOptions): Promise<BenchResult> {
     for (let round = 1; round <= rounds; round++) {
       const full = await runBackup({ directory, databaseUrl: url, options: { type: 'full' } });
       await change(client, round);
-      const before = await sequentialScans(client, bound);
+      const before = await sequentialScans(url, client, bound);
       const incremental = await runBackup({ directory, databaseUrl: url, options: { type: 'incremental' } });
-      const scans = (await sequentialScans(client, bound)) - before;
+      const scans = (await sequentialScans(url, client, bound)) - before;
       rows.push({ full, incremental, scans });
       log(
         `round ${round}: full ${full.seconds.toFixed(2)} s, incremental ${incremental.seconds.toFixed(3)} s for ${incremental.changes} changes, ${scans} sequential scans`,
@@ -92,15 +92,21 @@ async function change(client: pg.Client, round: number): Promise<void> {
   }
 }
 
-/** Counted by the server, partitions included. Sessions report when they end, at the latest. */
-async function sequentialScans(client: pg.Client, bound: BoundMap): Promise<number> {
+/** Counted by the server, partitions included. What sessions have not reported yet is asked for, then read by another one. */
+async function sequentialScans(url: string, client: pg.Client, bound: BoundMap): Promise<number> {
+  await client.query(
+    "select case when to_regproc('pg_stat_force_next_flush') is not null then pg_stat_force_next_flush() end",
+  );
   await new Promise((resolve) => setTimeout(resolve, 1200));
+  await client.query('select 1');
+  const reader = await connect(url);
   const names = bound.tables.map((t) => qualified(t.schema, t.relname));
-  const { rows } = await client.query<{ scans: string }>(
+  const { rows } = await reader.query<{ scans: string }>(
     `select coalesce(sum(seq_scan), 0) as scans from pg_stat_all_tables
       where relid = any($1::text[]::regclass[])
          or relid in (select p.relid from unnest($1::text[]::regclass[]) t, pg_partition_tree(t) p)`,
     [names],
   );
+  await reader.end();
   return Number(rows[0]!.scans);
 }

@@ -42,7 +42,7 @@ export interface BackupOptions {
   /** @default all protected tables */
   readonly tables?: readonly TableName[];
   readonly exclude?: readonly TableName[];
-  /** Raw bytes per chunk. @default 32 MiB */
+  /** Raw bytes per chunk. @default 64 MiB */
   readonly chunkBytes?: number;
 }
 
@@ -55,7 +55,7 @@ export interface BackupResult {
   readonly seconds: number;
 }
 
-const CHUNK_BYTES = 32 << 20;
+const CHUNK_BYTES = 64 << 20;
 /** Parts in memory at once: one is read while the one before is sealed and written. */
 const ARENAS = 2;
 /** A killed run older than this is not continued: what it read would make the log needlessly long. */
