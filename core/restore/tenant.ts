@@ -1,5 +1,5 @@
 /** Brings one tenant of a live database back to a moment, beside everybody else's writes. */
-import { logStep } from '../catalog/record.ts';
+import { describeError, logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
@@ -69,11 +69,25 @@ export async function restoreTenant(ctx: Context, request: TenantRestore): Promi
     await requireTenant(client, bound, request.tenant);
     const plan = await planRestore(ctx, request, client);
     const point = request.preview ? null : await safetyPoint(client, request.tenant, plan);
-    const result = await withRetries(() => attempt(ctx, client, bound, plan, request));
+    const result = await withRetries(() => attempt(ctx, client, bound, plan, request)).catch(async (error) => {
+      await recordRefusal(client, request, error);
+      throw error;
+    });
     return { ...result, restorePoint: point };
   } finally {
     await client.end();
   }
+}
+
+/** An attempt across tenants is a security event; the auditor finds it, and every other refusal, in the log. */
+async function recordRefusal(client: Client, request: TenantRestore, error: unknown): Promise<void> {
+  await logStep(client, {
+    backup: null,
+    tenant: request.tenant,
+    step: request.preview ? 'restore-preview' : 'restore',
+    result: error instanceof RestoreError ? 'refused' : 'failed',
+    detail: { ...describeError(error), security: error instanceof RestoreError && error.code === 'HF_RESTORE_FOREIGN' },
+  }).catch(() => {}); // with the connection gone nothing can be recorded, and the first error is the one to report
 }
 
 type Attempt = Omit<TenantRestoreResult, 'restorePoint'>;
