@@ -87,18 +87,20 @@ declare
   name      text;
 begin
   select * into strict t from holdfast.tables where id = table_id;
-  via := 'via' in (t.rule #>> '{tenant,kind}', t.rule #>> '{person,kind}');
+  via := coalesce('via' in (t.rule #>> '{tenant,kind}', t.rule #>> '{person,kind}'), false);
 
-  -- A function takes 100 arguments, a table has up to 1,600 columns: concatenations of concatenations.
-  select 'concat(' || string_agg('concat(' || pieces || ')', E',\n    ' order by block) || ')' into delta
+  -- First which columns differ, then their texts: an expression costs by its size when it first runs in a transaction, and
+  -- most columns never differ. In groups of five, so that an unchanged group is one expression.
+  select coalesce(string_agg(format(E'  if %s then\n%s  end if;\n', tests, steps), '' order by block), '') into delta
     from (
-      select a.attnum / 90 as block, string_agg(format(E'case when %s\n      then %L || json_build_array(%s, %s)::text end',
-               holdfast.differs_sql(a.atttypid, format('old.%I', a.attname), format('new.%I', a.attname)),
-               ',' || to_json(a.attname::text)::text || ':',
-               holdfast.text_sql(a.atttypid, format('old.%I', a.attname)), holdfast.text_sql(a.atttypid, format('new.%I', a.attname))),
-             E',\n    ' order by a.attnum) as pieces
-        from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
-       group by 1) x;
+      select (n - 1) / 5 as block, string_agg(differs, ' or ' order by n) as tests,
+             string_agg(format(E'    if %s then\n      delta := delta || %L || %s;\n    end if;\n',
+                               differs, ',' || to_json(attname)::text || ':', pair), '' order by n) as steps
+        from (select row_number() over (order by a.attnum) as n, a.attname::text,
+                     holdfast.differs_sql(a.atttypid, format('old.%I', a.attname), format('new.%I', a.attname)) as differs,
+                     holdfast.pair_sql(a.atttypid, format('old.%I', a.attname), format('new.%I', a.attname)) as pair
+                from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v') x
+       group by 1) y;
 
   -- Columns whose change makes it another record, or another owner's.
   select coalesce(jsonb_agg(distinct c), '[]') into identity from (
@@ -115,7 +117,7 @@ begin
   parts := jsonb_build_object(
     'id', t.id,
     'table', t.oid::regclass,
-    'delta', coalesce(delta, quote_literal('')),
+    'delta', delta,
     'identity', holdfast.any_differs_sql(t.oid, identity),
     'old_row', holdfast.row_sql(t.oid, 'old'),
     'new_row', holdfast.row_sql(t.oid, 'new'),
@@ -125,20 +127,28 @@ begin
       t.id, holdfast.reach_sql(t.id, 'tenant', 'r'), holdfast.record_sql(t.oid, t.rule -> 'key', 'r'),
       holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))),
     'find_was', holdfast.lookup_sql(t, 'tenant', 'old_org', 'old', false) || E'\n  ' || holdfast.lookup_sql(t, 'person', 'old_person', 'old', false),
+    -- In the ordinary case an owner that stands in a column goes straight into the INSERT.
+    'look_up_new', case when via then holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new') end,
+    'look_up_old', case when via then holdfast.lookup_sql(t, 'tenant', 'org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'old') end,
+    'new_org', case when via then 'org' else holdfast.reach_sql(t.id, 'tenant', 'new') end,
+    'old_org', case when via then 'org' else holdfast.reach_sql(t.id, 'tenant', 'old') end,
+    'new_person', case when via then 'person' else holdfast.reach_sql(t.id, 'person', 'new') end,
+    'old_person', case when via then 'person' else holdfast.reach_sql(t.id, 'person', 'old') end,
+    'is_via', via,
+    'special', 'current_setting(''holdfast.moved'', true) <> '''' or current_setting(''holdfast.guard_tenant'', true) <> ''''',
     'find_old', holdfast.lookup_sql(t, 'tenant', 'org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'old'),
     'find_new', holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new'),
     'part', case when (select relkind = 'p' from pg_class where oid = t.oid) then 'tg_relid' else 'null' end,
     'settle_children', case when edges is not null then format(
       E'if current_setting(''holdfast.awaits'', true) <> '''' then perform holdfast.settle(%s, %s, org, person, awaits); end if;',
       t.id, holdfast.record_sql(t.oid, t.rule -> 'key', 'old')) end,
-    'carry_insert', case when edges && array['late', 'loose'] then format(
-      E'perform holdfast.carry(%s, changes, null, org, null, person, ''I'');', t.id)
-      when edges is not null then format(
-      E'if current_setting(''session_replication_role'') = ''replica'' then perform holdfast.carry(%s, changes, null, org, null, person, ''I''); end if;', t.id) end,
-    'carry_delete', case when edges && array['loose'] then format(
-      E'perform holdfast.carry(%s, changes, org, null, person, null, ''D'');', t.id)
-      when edges is not null then format(
-      E'if current_setting(''session_replication_role'') = ''replica'' then perform holdfast.carry(%s, changes, org, null, person, null, ''D''); end if;', t.id) end,
+    -- Which inserts and deletes may take rows below them along: those of tables whose keys do not bind at once.
+    'takes_in', case when edges && array['late', 'loose'] then 'true'
+                     when edges is not null then 'current_setting(''session_replication_role'') = ''replica''' else 'false' end,
+    'lets_go', case when edges && array['loose'] then 'true'
+                    when edges is not null then 'current_setting(''session_replication_role'') = ''replica''' else 'false' end,
+    'carry_insert', case when edges is not null then format('perform holdfast.carry(%s, changes, null, org, null, person, ''I'');', t.id) else 'null;' end,
+    'carry_delete', case when edges is not null then format('perform holdfast.carry(%s, changes, org, null, person, null, ''D'');', t.id) else 'null;' end,
     'carry_move', case when edges is not null then format(
       E'perform holdfast.carry(%s, %s, old_org, org, old_person, person, ''U'');', t.id, holdfast.row_sql(t.oid, 'new')) end,
     'check', case when 'via' = t.rule #>> '{tenant,kind}' then
@@ -150,7 +160,7 @@ begin
     holdfast.settings_sql(array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)),
     holdfast.fill($body$
 declare
-  delta       text;
+  delta       text := '';
   changes     jsonb;
   org         text;
   person      text;
@@ -163,7 +173,7 @@ declare
 begin
 {check}
 if tg_op = 'UPDATE' then
-  delta := {delta};
+{delta}
   if delta = '' then
     if holdfast.is_recent(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
       {find_new}
@@ -172,55 +182,82 @@ if tg_op = 'UPDATE' then
     end if;
     return null;
   end if;
-  {find_new}
-  if new.xmax <> '0'::xid or current_setting('holdfast.moved', true) <> '' then
+  -- For rows that were changed again before their turn here, for moves, and for restores. The ordinary case is below.
+  if new.xmax <> '0'::xid or {identity} or {special} then
+    {find_new}
     next := holdfast.successor({id}, {new_record}, new.ctid, {part});
     before := coalesce(next.before_seq, next.seq);
     {settle}
-  end if;
-  if {identity} then
-    {find_was}
-    if {old_record} is distinct from {new_record} or old_org is distinct from org or old_person is distinct from person then
-      perform holdfast.log_move({id}, {old_record}, {new_record}, array[old_org, old_person], array[org, person],
-        old.ctid, new.ctid, {part}, {old_row}, {new_row},
-        case when current_setting('holdfast.inserted', true) <> ''
-             then holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}') end, before);
-      perform set_config('holdfast.inserted', '1', true);
-      {carry_move}
-      return null;
+    if {identity} then
+      {find_was}
+      if {old_record} is distinct from {new_record} or old_org is distinct from org or old_person is distinct from person then
+        perform holdfast.log_move({id}, {old_record}, {new_record}, array[old_org, old_person], array[org, person],
+          old.ctid, new.ctid, {part}, {old_row}, {new_row},
+          case when current_setting('holdfast.inserted', true) <> ''
+               then holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}') end, before);
+        perform set_config('holdfast.inserted', '1', true);
+        {carry_move}
+        return null;
+      end if;
     end if;
-  end if;
-  if before is not null or awaits is not null or current_setting('holdfast.guard_tenant', true) <> '' then
     perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb,
                          holdfast.awaiting(awaits), before);
     return null;
   end if;
+  {look_up_new}
+  if {is_via} and awaits is not null then
+    perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb, holdfast.awaiting(awaits));
+    return null;
+  end if;
   insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
-  values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'U', org, {new_record}, person,
+  values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'U', {new_org}, {new_record}, {new_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
           old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb);
 elsif tg_op = 'INSERT' then
-  {find_new}
-  changes := {new_row};
-  if new.xmax <> '0'::xid or current_setting('holdfast.moved', true) <> '' then
-    next := holdfast.successor({id}, {new_record}, new.ctid, {part});
-    before := coalesce(next.before_seq, next.seq);
-    {settle}
-  end if;
   if current_setting('holdfast.inserted', true) is distinct from '1' then
     perform set_config('holdfast.inserted', '1', true);
   end if;
-  perform holdfast.log({id}, 'I', org, {new_record}, person, new.ctid, {part}, changes, null, before);
-  {carry_insert}
-else
-  {find_old}
-  changes := {old_row};
-  if current_setting('holdfast.inserted', true) <> '' then
-    before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}');
+  if new.xmax <> '0'::xid or {takes_in} or {special} then
+    {find_new}
+    next := holdfast.successor({id}, {new_record}, new.ctid, {part});
+    before := coalesce(next.before_seq, next.seq);
+    {settle}
+    changes := {new_row};
+    perform holdfast.log({id}, 'I', org, {new_record}, person, new.ctid, {part}, changes, null, before);
+    if {takes_in} then
+      {carry_insert}
+    end if;
+    return null;
   end if;
-  perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, holdfast.awaiting(awaits), before);
-  {settle_children}
-  {carry_delete}
+  {look_up_new}
+  insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
+  values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'I', {new_org}, {new_record}, {new_person},
+          nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
+          new.ctid, {part}, {new_row});
+else
+  if {lets_go} or current_setting('holdfast.inserted', true) <> '' or current_setting('holdfast.awaits', true) <> '' or {special} then
+    {find_old}
+    changes := {old_row};
+    if current_setting('holdfast.inserted', true) <> '' then
+      before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}');
+    end if;
+    perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, holdfast.awaiting(awaits), before);
+    {settle_children}
+    if {lets_go} then
+      {carry_delete}
+    end if;
+    return null;
+  end if;
+  {look_up_old}
+  if {is_via} and awaits is not null then
+    perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, {old_row}, holdfast.awaiting(awaits));
+    {settle_children}
+    return null;
+  end if;
+  insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
+  values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'D', {old_org}, {old_record}, {old_person},
+          nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
+          old.ctid, {part}, {old_row});
 end if;
 return null;
 end $body$, parts));
