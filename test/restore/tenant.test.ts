@@ -91,7 +91,7 @@ test('bad targets are refused, each with one clear error, and nothing changes', 
   await expect(restoreTenant(ctx, { tenant: hurt, moment: now, fingerprint: 'stale' })).rejects.toMatchObject({
     code: 'HF_PLAN_STALE',
   });
-  const { rows } = await client.query(
+  const { rows } = await sample.client.query(
     "select result, detail ->> 'code' as code from holdfast.tenant_backup_logs where step = 'restore' and tenant = $1 order by id desc limit 1",
     [hurt],
   );
