@@ -35,8 +35,6 @@ export async function checkDatabase(client: pg.Client, bound: BoundMap, tenant: 
   }
   await checkVisible(client, bound);
   if (tenant !== null) await checkTenant(client, bound, tenant);
-  // A tenant of that name would share its slabs, and so its key, with the rows that belong to nobody.
-  else if (await tenantExists(client, bound, SHARED)) throw reserved(`A tenant is called "${SHARED}", which`);
 }
 
 /**
@@ -54,13 +52,14 @@ async function checkVisible(client: pg.Client, bound: BoundMap): Promise<void> {
 }
 
 async function checkTenant(client: pg.Client, bound: BoundMap, tenant: string): Promise<void> {
-  if (tenant === SHARED) throw reserved(`"${SHARED}"`);
+  if (tenant === SHARED) throw reservedTenant();
   if (!(await tenantExists(client, bound, tenant))) throw await unknownTenant(client, bound, tenant, ConfigError);
 }
 
-const reserved = (subject: string) =>
-  new ConfigError('HF_TENANT_RESERVED', `${subject} stands for rows without a tenant in every backup.`, {
-    action: 'Name the tenant otherwise; rows without a tenant are in backups of the whole database.',
+/** A tenant of that name would share its slabs, and so its key, with the rows that belong to nobody. */
+export const reservedTenant = () =>
+  new ConfigError('HF_TENANT_RESERVED', `"${SHARED}" stands for rows without a tenant in every backup.`, {
+    action: 'Give that tenant another name; rows without a tenant are in backups of the whole database.',
   });
 
 /** Which tables a backup holds. @throws ConfigError HF_TABLE_UNKNOWN */

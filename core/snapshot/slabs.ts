@@ -1,6 +1,7 @@
 /** From split rows to a stored object: slabs per tenant, persons' keys, sealing ahead, writing in order. */
 import type { ObjectStore, PersonKey, PersonKeyStore } from '../ports.ts';
 import type { RowArena } from './arena.ts';
+import { reservedTenant } from './checks.ts';
 import { ObjectWriter } from './container.ts';
 import type { Part } from './readChunk.ts';
 import { sealSlab } from './slab.ts';
@@ -62,6 +63,7 @@ function groupByTenant(part: Part): Map<string, TableRows[]> {
   const byTenant = new Map<string, TableRows[]>();
   for (const { source, tenants } of part.tables) {
     for (const rows of tenants) {
+      if ((rows.tenant ?? source.tenant) === SHARED) throw reservedTenant();
       const tenant = rows.tenant ?? source.tenant ?? SHARED;
       const tables = byTenant.get(tenant);
       const { table, columns, sealed } = source;

@@ -193,6 +193,30 @@ describe('what is asked for and cannot be made', () => {
     });
   });
 
+  test('a tenant whose name stands for rows without one is refused, also when it comes with a log', async () => {
+    const other = await makeWorld({
+      directory: await temporaryDirectory(),
+      fill: (client) => client.query('create table public.shops (name text primary key)'),
+      map: {
+        tenants: { table: 'public.shops', key: 'name' },
+        tables: [
+          {
+            name: 'public.shops',
+            tenant: { kind: 'column', column: 'name' },
+            columns: { name: { class: 'none', sealed: false } },
+            erase: 'delete',
+          },
+        ],
+        excluded: [],
+      },
+    });
+    await backup(other.ctx, { type: 'full' });
+    await other.client.query("insert into public.shops values ('_shared')");
+    for (const type of ['incremental', 'full'] as const)
+      await expect(backup(other.ctx, { type })).rejects.toMatchObject({ code: 'HF_TENANT_RESERVED' });
+    await other.database.drop();
+  });
+
   test('a database that is older than its store is refused', async () => {
     const other = await makeWorld({ directory: await temporaryDirectory() });
     await backup(other.ctx, { type: 'full' });
