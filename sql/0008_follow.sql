@@ -97,6 +97,14 @@ begin
   return null;
 end $$;
 
+-- Whether the running statement has rewritten the table, or a partition of it, for a column's type.
+create function holdfast.was_rewritten(relation oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select exists (
+    select from regexp_split_to_table(trim(current_setting('holdfast.rewritten', true)), ' ') x
+     where x <> '' and (x::oid = relation or x::oid in (select relid from pg_partition_tree(relation))))
+$$;
+
 -- Brings one table's record, functions and triggers up to the catalog. `trusted`: the running statement is a plain ALTER TABLE
 -- without USING. Returns whether anything had changed.
 create function holdfast.follow(table_id integer, trusted boolean default false) returns boolean
@@ -116,7 +124,8 @@ begin
   if last.version is null then
     reason := null;
   else
-    reason := coalesce(holdfast.barrier(t.id, last.columns, shape, last.key, key, trusted), holdfast.moved_partition(t));
+    reason := coalesce(holdfast.barrier(t.id, last.columns, shape, last.key, key, trusted), holdfast.moved_partition(t),
+                       case when not trusted and holdfast.was_rewritten(t.oid) then 'its values may have been computed anew by ALTER TABLE' end);
     if reason is null and last.columns = shape and last.key = key then
       perform holdfast.attach(t.id);
       return false;
@@ -172,8 +181,20 @@ begin
   loop
     changed := holdfast.follow(t.id, trusted) or changed;
   end loop;
-  if changed then
+  -- ALTER TABLE may also have changed how a foreign key binds, which the functions of other tables rely on.
+  if changed or found and tg_tag = 'ALTER TABLE' then
     perform holdfast.regenerate(0);
+  end if;
+  perform set_config('holdfast.rewritten', '', true);
+end $$;
+
+-- ALTER COLUMN … TYPE … USING may compute new values and leave the type as it was; then only the rewrite tells.
+create function holdfast.on_rewrite() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if pg_event_trigger_table_rewrite_reason() & 4 <> 0 then
+    perform set_config('holdfast.rewritten',
+      concat(current_setting('holdfast.rewritten', true), ' ', pg_event_trigger_table_rewrite_oid()), true);
   end if;
 end $$;
 

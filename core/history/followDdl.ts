@@ -8,7 +8,7 @@ export async function followDdl(client: Client): Promise<boolean> {
   const { rows } = await client.query(
     "select count(*)::int as n from pg_event_trigger where evtname like 'holdfast\\_%'",
   );
-  if (rows[0].n === 2) return true;
+  if (rows[0].n === 3) return true;
   await client.query('savepoint event_triggers');
   try {
     await client.query(
@@ -17,7 +17,9 @@ export async function followDdl(client: Client): Promise<boolean> {
          execute function holdfast.on_ddl()`,
     );
     await client.query('create event trigger holdfast_drop on sql_drop execute function holdfast.on_drop()');
+    await client.query('create event trigger holdfast_rewrite on table_rewrite execute function holdfast.on_rewrite()');
     await client.query('alter event trigger holdfast_ddl enable always');
+    await client.query('alter event trigger holdfast_rewrite enable always');
     await client.query('alter event trigger holdfast_drop enable always');
     return true;
   } catch (error) {

@@ -9,6 +9,7 @@ export async function uninstall(client: Client, options: { lockTimeout?: number 
   await underLock(client, options.lockTimeout ?? 10_000, async () => {
     await client.query('drop event trigger if exists holdfast_ddl');
     await client.query('drop event trigger if exists holdfast_drop');
+    await client.query('drop event trigger if exists holdfast_rewrite');
     // Triggers depend on their functions and go with them.
     await client.query('drop schema if exists holdfast cascade');
   });
