@@ -161,14 +161,17 @@ describe('the store', () => {
   }
 
   /** validate names the object and the fault; a restore from the store refuses, and leaves no row in the target. */
-  async function found(kind: string, name: string, restore: string, id = backup): Promise<void> {
+  async function found(kind: string, name: string, restore: RegExp, id = backup): Promise<void> {
     const before = await digest(shop.client);
     const report = await shop.run('validate', '-p', id, '--deep', '--json');
     expect(report.code).toBe(1);
     expect(report.json.faults).toContainEqual(expect.objectContaining({ kind, object: expect.stringContaining(name) }));
     const empty = await createDatabase();
     const ran = await shop.runWith({}, 'restore-database', '--target-url', empty.url, '--json');
-    expect(ran).toMatchObject({ code: 1, json: { error: { code: restore, action: expect.stringMatching(/./) } } });
+    expect(ran).toMatchObject({
+      code: 1,
+      json: { error: { code: expect.stringMatching(restore), action: expect.stringMatching(/./) } },
+    });
     // What is left is either nothing, or a database that says that it is incomplete.
     const client = await connect(empty.url);
     const { rows } = await client.query(
@@ -187,13 +190,13 @@ describe('the store', () => {
       bytes[bytes.length >> 1]! ^= 1;
       await writeFile(path, bytes);
     };
-    await damaged(path, flip, () => found('corrupt', 'chunk-00001.hf', 'HF_SLAB_CORRUPT'));
+    await damaged(path, flip, () => found('corrupt', 'chunk-00001.hf', /^HF_SLAB_CORRUPT$/));
   }, 60_000);
 
   test('a truncated object', async () => {
     const path = object(backup, 'chunk-00001.hf');
     const cut = async () => writeFile(path, (await readFile(path)).subarray(0, -10));
-    await damaged(path, cut, () => found('truncated', 'chunk-00001.hf', 'HF_OBJECT_TRUNCATED'));
+    await damaged(path, cut, () => found('truncated', 'chunk-00001.hf', /^HF_OBJECT_TRUNCATED$/));
   }, 60_000);
 
   test('a missing object', async () => {
@@ -201,7 +204,7 @@ describe('the store', () => {
     await damaged(
       path,
       () => rm(path),
-      () => found('missing', 'log-00001.hf', 'HF_OBJECT_MISSING', incremental),
+      () => found('missing', 'log-00001.hf', /^HF_OBJECT_MISSING$/, incremental),
     );
   }, 60_000);
 
@@ -211,7 +214,8 @@ describe('the store', () => {
     await damaged(
       path,
       () => copyFile(other, path),
-      () => found('foreign', 'schema-', 'HF_SLAB_CORRUPT', incremental),
+      // Whichever of the two is shorter: their sizes differ by what compression made of a few names.
+      () => found('foreign', 'schema-', /^HF_(SLAB_CORRUPT|OBJECT_TRUNCATED)$/, incremental),
     );
   }, 60_000);
 
@@ -222,7 +226,7 @@ describe('the store', () => {
       path,
       () => copyFile(manifest(incremental), path),
       async () => {
-        await found('foreign', `${backup}.json`, 'HF_FOREIGN_OBJECT');
+        await found('foreign', `${backup}.json`, /^HF_FOREIGN_OBJECT$/);
         const listed = await shop.runWith({ url: undefined }, 'list', '--json');
         expect(listed).toMatchObject({ code: 1, json: { damaged: [{ code: 'HF_FOREIGN_OBJECT' }] } });
         await refused('HF_FOREIGN_OBJECT', ['restore', '-t', '2', '-p', backup]);
@@ -235,10 +239,10 @@ describe('the store', () => {
     const change = (from: string | RegExp, to: string) => async () =>
       writeFile(path, (await readFile(path, 'utf8')).replace(from, to));
     await damaged(path, change('"bytes":', '"bytes":1'), () =>
-      found('signature', `${backup}.json`, 'HF_MANIFEST_SIGNATURE'),
+      found('signature', `${backup}.json`, /^HF_MANIFEST_SIGNATURE$/),
     );
     await damaged(path, change(/"version":1\}\n$/, '"version":2}\n'), () =>
-      found('version', `${backup}.json`, 'HF_FORMAT_UNKNOWN_VERSION'),
+      found('version', `${backup}.json`, /^HF_FORMAT_UNKNOWN_VERSION$/),
     );
     const marker = join(store(), 'holdfast-store.json');
     const newer = async () => writeFile(marker, (await readFile(marker, 'utf8')).replace('"version":1', '"version":2'));
