@@ -28,13 +28,20 @@ export function planChain(manifests: readonly Manifest[], target: ChainTarget): 
   const usable = manifests.filter((m) => m.tenant === null || m.tenant === target.tenant);
   const bases = usable.filter((m) => m.consistentFrom !== undefined && m.type === 'full').sort(newestFirst);
   if (bases.length === 0) throw noBackup(target);
-  const spans = bases.map((base) => ({ base, ...follow(base, usable, target.moment) }));
-  const reaching = spans.filter(
-    (s) => target.moment === undefined || (start(s.base) <= target.moment && s.end >= target.moment),
+  const reaches = (s: Span) =>
+    target.moment === undefined || (start(s.base) <= target.moment && s.end >= target.moment);
+  const whole = bases.map((base) =>
+    follow(
+      base,
+      usable.filter((m) => leavesOutNoMore(m, base)),
+      target.moment,
+    ),
   );
-  // A base that left tables out is a last resort.
-  const best = reaching.find((s) => s.base.excluded.length === 0) ?? reaching[0];
-  if (!best) throw unreachable(target.moment!, spans);
+  // Logs that left tables out, and then bases that did, are a last resort.
+  const partial = () => bases.map((base) => follow(base, usable, target.moment)).find(reaches);
+  const reaching = whole.filter(reaches);
+  const best = reaching.find((s) => s.base.excluded.length === 0) ?? reaching[0] ?? partial();
+  if (!best) throw unreachable(target.moment!, whole);
   return {
     base: best.base,
     logs: best.logs,
@@ -46,22 +53,31 @@ export function planChain(manifests: readonly Manifest[], target: ChainTarget): 
 const start = (base: Manifest): Moment => parseMoment(base.consistentFrom!);
 const newestFirst = (a: Manifest, b: Manifest): number => (a.consistentFrom! < b.consistentFrom! ? 1 : -1);
 
+interface Span {
+  readonly base: Manifest;
+  readonly logs: readonly Manifest[];
+  readonly end: Moment;
+}
+
+const leavesOutNoMore = (log: Manifest, base: Manifest): boolean =>
+  log.excluded.every((table) => base.excluded.includes(table));
+
 /**
  * Takes, from the base on, the log that begins where the one before ended (or earlier: replay does not mind) and reaches
  * furthest, until the target is covered.
  */
-function follow(base: Manifest, usable: readonly Manifest[], target?: Moment): { logs: Manifest[]; end: Moment } {
+function follow(base: Manifest, usable: readonly Manifest[], target?: Moment): Span {
   const logs = [base];
   const same = usable.filter((m) => m.epoch === base.epoch && m !== base);
   for (;;) {
     const last = logs.at(-1)!;
     const end = parseMoment(last.log.toMoment);
-    if (target !== undefined && end >= target) return { logs, end };
+    if (target !== undefined && end >= target) return { base, logs, end };
     const at = parseSnapshot(last.log.to);
     const next = same
       .filter((m) => isAtOrAfter(at, parseSnapshot(m.log.from)) && parseMoment(m.log.toMoment) > end)
       .sort((a, b) => (a.log.toMoment < b.log.toMoment ? 1 : -1))[0];
-    if (!next) return { logs, end };
+    if (!next) return { base, logs, end };
     logs.push(next);
   }
 }
@@ -74,7 +90,7 @@ function noBackup(target: ChainTarget): RestoreError {
   });
 }
 
-function unreachable(moment: Moment, spans: readonly { base: Manifest; end: Moment }[]): RestoreError {
+function unreachable(moment: Moment, spans: readonly Span[]): RestoreError {
   const before = spans.map((s) => formatMoment(s.end)).filter((end) => end < formatMoment(moment));
   const after = spans.map((s) => s.base.consistentFrom!).filter((from) => from > formatMoment(moment));
   const nearest = { before: before.sort().at(-1) ?? null, after: after.sort()[0] ?? null };

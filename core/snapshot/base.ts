@@ -76,7 +76,7 @@ function refuseRewound(latest: Manifest, facts: BaseFacts): void {
     `The store holds backup ${latest.id}, but the database ${behind ? 'has not reached its end' : 'does not know of it'}.`,
     {
       action:
-        'If this database was brought back to an earlier state outside Holdfast, run "holdfast catalog rebuild --new-epoch": ' +
+        'If this database was brought back to an earlier state outside Holdfast, run "holdfast catalog rebuild": ' +
         'the next backup is then a full one. If the store belongs to another database, point to the right store.',
       details: { backup: latest.id, expected: latest.log.to, got: facts.current },
     },

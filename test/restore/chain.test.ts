@@ -81,3 +81,13 @@ test('a base that left tables out is a last resort, and they are named', () => {
   const only = planChain([partial[1]!], { tenant: null });
   expect(only.excluded).toEqual(['public.x']);
 });
+
+test('a log that left tables out is followed only where nothing else reaches', () => {
+  const partial = [
+    manifest('full1', 'full', 1, 2),
+    manifest('inc1', 'incremental', 2, 5),
+    manifest('part', 'incremental', 2, 9, { excluded: ['public.notes'] }),
+  ];
+  expect(planChain(partial, { tenant: null })).toMatchObject({ moment: moment(5), excluded: [] });
+  expect(planChain(partial, { tenant: null, moment: moment(8) })).toMatchObject({ excluded: ['public.notes'] });
+});
