@@ -4,6 +4,7 @@ import { backupCommand } from './backup.ts';
 import { catalogCommand } from './catalog.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { doctorCommand } from './doctor.ts';
+import { holdCommand } from './hold.ts';
 import { initCommand } from './init.ts';
 import { installCommand } from './install.ts';
 import { listCommand } from './list.ts';
@@ -19,7 +20,7 @@ import { validateCommand } from './validate.ts';
 
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
-  'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand],
+  'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
   'Get things back:': [pointInTimeRecoveryCommand, restoreCommand, restoreDatabaseCommand, restorePointCommand],
   'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand],
 };
