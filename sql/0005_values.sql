@@ -1,21 +1,29 @@
--- How a value of any type is written as text, and when two values differ, as SQL for the generated triggers.
+-- How a value of any type is written as text, and when two values differ, as SQL for the generated triggers. In PL/pgSQL where
+-- they are called per column: it keeps plans for the session, and LANGUAGE sql plans its body again in every statement.
 
 -- Domains stand for what they are over.
 create function holdfast.base_type(typid oid) returns oid
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  with recursive d as (
-    select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = typid
-    union all
-    select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd'
-  )
-  select oid from d where typtype <> 'd'
-$$;
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  base  oid := typid;
+  next  oid;
+begin
+  loop
+    select t.typbasetype into next from pg_type t where t.oid = base and t.typtype = 'd';
+    if not found then
+      return base;
+    end if;
+    base := next;
+  end loop;
+end $$;
 
 -- The value as the type's own output function writes it, which is what its input function reads back. A cast to text is the
 -- same and faster, but not for every type: text(bpchar) drops blanks, text(boolean) writes words, text(xml) keeps a declaration, and anyone
 -- may add a cast.
 create function holdfast.text_sql(typid oid, value text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
   select case
       when t.oid <> 'xml'::regtype
        and exists (select from pg_cast c where c.castsource = t.oid and c.casttarget = 'text'::regtype and c.castmethod = 'b')
@@ -26,12 +34,14 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       else format('textin(%I.%I(%s))', n.nspname, p.proname, value)
     end
   from pg_type t join pg_proc p on p.oid = t.typoutput join pg_namespace n on n.oid = p.pronamespace
- where t.oid = holdfast.base_type(typid)
-$$;
+ where t.oid = holdfast.base_type(typid));
+end $$;
 
 -- Old and new value as a JSON array of texts, as text. Where a type's texts need no escaping, without the cost of it.
 create function holdfast.pair_sql(typid oid, a text, b text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
   select case
       when t.typnamespace = 'pg_catalog'::regnamespace and t.typname in (
         'int2', 'int4', 'int8', 'oid', 'uuid', 'numeric', 'float4', 'float8', 'date', 'time', 'timetz', 'timestamp', 'timestamptz',
@@ -39,13 +49,15 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       then format($sql$'[' || coalesce('"' || %s::text || '"', 'null') || ',' || coalesce('"' || %s::text || '"', 'null') || ']'$sql$, a, b)
       else format('json_build_array(%s, %s)::text', holdfast.text_sql(typid, a), holdfast.text_sql(typid, b))
     end
-  from pg_type t where t.oid = holdfast.base_type(typid)
-$$;
+  from pg_type t where t.oid = holdfast.base_type(typid));
+end $$;
 
 -- True when the texts differ. "=" serves where equal means identical; elsewhere it calls 1.0 and 1.00, 0 and -0, or two
 -- spellings under a collation the same, or does not exist. Then images decide, and where they differ, the texts.
 create function holdfast.differs_sql(typid oid, a text, b text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
   select case
       when t.typtype = 'e' or t.typnamespace = 'pg_catalog'::regnamespace and t.typname in (
         'bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'bytea', 'money',
@@ -60,8 +72,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       else format('(row(%1$s)::record *<> row(%2$s)::record and %3$s collate "C" is distinct from %4$s collate "C")',
                   a, b, holdfast.text_sql(typid, a), holdfast.text_sql(typid, b))
     end
-  from pg_type t where t.oid = holdfast.base_type(typid)
-$$;
+  from pg_type t where t.oid = holdfast.base_type(typid));
+end $$;
 
 -- Types that a type is made of, itself included: elements, bounds, fields, bases.
 create function holdfast.parts_of(typid oid) returns setof oid
@@ -107,7 +119,9 @@ $$;
 -- Equality of a stored value with one of another type, by the operator that an index on the first would use. Without one
 -- across the two types the second is cast to the first.
 create function holdfast.equals_sql(a text, a_type oid, b text, b_type oid) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
   with bases as (
     select holdfast.base_type(a_type) as a, holdfast.base_type(b_type) as b
   ), family as (
@@ -125,5 +139,5 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   )
   select format('%s operator(%I.%s) %s', a, nspname, oprname,
                 case when same and a_type <> b_type then format('%s::%s', b, format_type(a_type, null)) else b end)
-    from operator
-$$;
+    from operator);
+end $$;

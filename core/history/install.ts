@@ -47,8 +47,12 @@ export async function install(
     const removed = await forget(client, bound);
     const { moment } = await firstMoment(client);
     await fillRules(client, bound, moment);
-    await client.query('select holdfast.follow(id) from holdfast.tables where dropped_at is null order by id');
-    await client.query('select holdfast.generate(id) from holdfast.tables where dropped_at is null order by id');
+    // `follow` writes the triggers of tables that are new or have changed; those of the rest may have new rules to keep.
+    await client.query(
+      `with followed as materialized (
+         select id, holdfast.follow(id) as generated from (select id from holdfast.tables where dropped_at is null order by id) t)
+       select holdfast.generate(id) from followed where not generated`,
+    );
     const followsDdl = await followDdl(client);
     return {
       migrations,
