@@ -231,13 +231,40 @@ end $$;
 create function holdfast.binding(child oid, parent oid, reach jsonb) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce((
-    select case when current_setting('session_replication_role') = 'replica' then 'loose'
+    select case when current_setting('session_replication_role') = 'replica' or to_jsonb(c) ->> 'conenforced' = 'false' then 'loose'
                 when not c.condeferrable then 'strict' when c.confdeltype = 'a' then 'loose' else 'late' end
       from pg_constraint c
      where c.conrelid = child and c.confrelid = parent and c.contype = 'f'
        and to_jsonb(c.conkey) = reach -> 'columns' and to_jsonb(c.confkey) = reach -> 'parentColumns'
      limit 1), 'loose')
 $$;
+
+-- The error that PostgreSQL raises for a foreign key without its parent, raised here: see holdfast.lookup_sql. Not when keys
+-- are not checked at all.
+create function holdfast.no_parent(table_id integer, what text, row_text jsonb) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  key  record;
+begin
+  if current_setting('session_replication_role') = 'replica' then
+    return;
+  end if;
+  select c.conname, r.relname as child, n.nspname as schema, p.relname as parent,
+         (select string_agg(a.attname, ', ' order by k.n) from unnest(c.conkey) with ordinality k(attnum, n)
+            join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as names,
+         (select string_agg(row_text ->> a.attname::text, ', ' order by k.n) from unnest(c.conkey) with ordinality k(attnum, n)
+            join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as values
+    into strict key
+    from holdfast.tables t join pg_class r on r.oid = t.oid join pg_namespace n on n.oid = r.relnamespace
+    join holdfast.tables q on q.id = (t.rule -> what ->> 'parent')::int join pg_class p on p.oid = q.oid
+    join pg_constraint c on c.conrelid = t.oid and c.confrelid = q.oid and c.contype = 'f'
+     and to_jsonb(c.conkey) = t.rule -> what -> 'columns' and to_jsonb(c.confkey) = t.rule -> what -> 'parentColumns'
+   where t.id = table_id limit 1;
+  raise foreign_key_violation using
+    message = format('insert or update on table "%s" violates foreign key constraint "%s"', key.child, key.conname),
+    detail = format('Key (%s)=(%s) is not present in table "%s".', key.names, key.values, key.parent),
+    schema = key.schema, table = key.child, constraint = key.conname;
+end $$;
 
 -- The last transaction that moved rows to another tenant with their parent. A sequence, because everyone sees its value at once.
 create sequence holdfast.last_carry as bigint minvalue 0 start 0;
@@ -295,14 +322,16 @@ begin
     perform set_config('holdfast.moved', '1', true);
     for row_found in execute format(
       'select r.ctid as version, r.tableoid as part, %s as record, %s as texts, %s as organization, %s as person, %s as t, %s as p from %s r
-        where (%s) or (%s)',
+        where (%s) or (%s)%s',
       holdfast.record_sql(child.oid, child.rule -> 'key', 'r'), holdfast.row_sql(child.oid, 'r'),
       holdfast.reach_sql(child.id, 'tenant', 'r'), holdfast.reach_sql(child.id, 'person', 'r'),
       case when by_tenant then holdfast.points_sql(child, parent, 'tenant') else 'false' end,
       case when by_person then holdfast.points_sql(child, parent, 'person') else 'false' end,
       child.oid::regclass,
       case when by_tenant then holdfast.points_sql(child, parent, 'tenant') else 'false' end,
-      case when by_person then holdfast.points_sql(child, parent, 'person') else 'false' end) using parent_row
+      case when by_person then holdfast.points_sql(child, parent, 'person') else 'false' end,
+      -- Where the table is not locked, the rows are: another may be deleting them.
+      case when cause = 'U' and not by_tenant then ' for no key update of r' else '' end) using parent_row
     loop
       was := array[case when row_found.t then old_organization else row_found.organization end,
                    case when row_found.p then old_person else row_found.person end];

@@ -47,6 +47,7 @@ declare
   record    text;
   slow      text;
   logged    text;
+  missing   text;
 begin
   if reach ->> 'kind' is distinct from 'via' then
     return format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias));
@@ -64,15 +65,25 @@ begin
     logged := logged || format(
       E'\n      if parent is not null then awaits := coalesce(awaits, ''{}'') || jsonb_build_object(%L, parent); end if;', what);
   end if;
+  -- A parent that another transaction commits between this look-up and PostgreSQL's own check of the key: refused, as if the
+  -- check had come first.
+  missing := case when record is null then slow else logged end;
+  if alias = 'new' and holdfast.binding(t.oid, parent.oid, reach) = 'strict' then
+    missing := format(
+      E'if tg_op = ''INSERT'' then\n        perform holdfast.no_parent(%1$s, %2$L, %3$s);\n'
+      '      elsif %4$s then\n        perform holdfast.no_parent(%1$s, %2$L, %3$s);\n      end if;\n      %5$s',
+      t.id, what, holdfast.row_sql(t.oid, 'new'), holdfast.any_differs_sql(t.oid, reach -> 'columns'), missing);
+  end if;
   return format(
     E'%1$s := %2$s;\n  if %1$s is null and %3$s then\n    if not exists (select from %4$s q where %5$s) then\n      %6$s\n    %7$send if;\n  end if;',
     variable, holdfast.reach_sql(t.id, what, alias),
     (select string_agg(format('%s.%s is not null', alias, holdfast.column_sql(t.oid, c::int)), ' and ')
        from jsonb_array_elements_text(reach -> 'columns') c),
     parent.oid::regclass, holdfast.join_sql(t.oid, alias, parent.oid, 'q', reach),
-    case when record is null then slow else logged end,
-    -- The parent is there, but what it hangs on may be gone.
-    case when parent.rule -> what ->> 'kind' = 'via' then format(E'else\n      %s\n    ', slow) end);
+    missing,
+    -- The parent is there, but what it hangs on may be gone; or it was committed just now.
+    format(E'else\n      %s\n    ', case when parent.rule -> what ->> 'kind' = 'via' then slow
+                                          else format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias)) end));
 end $$;
 
 create function holdfast.generate(table_id integer) returns void

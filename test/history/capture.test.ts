@@ -131,3 +131,14 @@ test('a role sees its tenant only, whatever it was granted', async () => {
   expect(await seen('')).toEqual([]);
   await shop.client.query(`drop owned by reader_${shop.database.name}; drop role reader_${shop.database.name}`);
 });
+
+test('a row below a parent that is not there gets the error that PostgreSQL itself gives', async () => {
+  await expect(shop.client.query("insert into shop.lines values (999, 1, 'x')")).rejects.toMatchObject({
+    code: '23503',
+    message: 'insert or update on table "lines" violates foreign key constraint "lines_doc_fkey"',
+    detail: 'Key (doc)=(999) is not present in table "docs".',
+    schema: 'shop',
+    table: 'lines',
+    constraint: 'lines_doc_fkey',
+  });
+});
