@@ -42,10 +42,21 @@ export async function settingsOf(options: GlobalOptions): Promise<Settings> {
   const base = dirname(resolve(options.config));
   return {
     ...settings,
-    store: /^s3:\/\//.test(settings.store) ? settings.store : resolve(base, settings.store),
+    store: storeLocation(settings.store, base),
     keys: resolve(base, settings.keys),
     personKeys: resolve(base, settings.personKeys),
   };
+}
+
+/** A mistyped URL must not become a folder of that name: the backups would not be where their owner believes. */
+function storeLocation(store: string, base: string): string {
+  if (store.startsWith('s3://')) return store;
+  // One letter before the colon is a drive.
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(store)) return resolve(base, store);
+  throw new ConfigError('HF_STORE_URL', `${JSON.stringify(store)} is neither a directory nor a place in S3.`, {
+    action: 'Write store: as a path, or as s3://bucket/prefix, with ?endpoint=… for other S3-compatible stores.',
+    details: { got: store },
+  });
 }
 
 /**

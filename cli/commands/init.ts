@@ -50,7 +50,7 @@ export const initCommand: Register = (program) => {
       ...notes.map((note) => yellow(`note: ${note}`)),
       ...(newKey
         ? [
-            `${bold(keys)}: a new root key. ${yellow('Keep a copy of it off this machine: without it no backup can be read.')}`,
+            `${bold(keys)}: a new root key. ${yellow('Keep a copy of it off this machine, and of the person keys that the first backup makes (person_keys): without them no backup can be read.')}`,
           ]
         : []),
       `Next: review ${options.config}, then run holdfast install.`,

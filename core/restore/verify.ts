@@ -80,7 +80,8 @@ async function strayChanges(client: Client, tables: readonly StagedTable[], scop
        from holdfast.trail c left join holdfast.tables n on n.id = c.table_id
       where c.xid = pg_current_xact_id()::text::bigint and c.at >= transaction_timestamp()
         and (c.organization is distinct from $1
-             or not exists (select from (${staged.length > 0 ? staged.join(' union all ') : 'select 0 as table_id, null::text as record'}) s
+             -- A row whose parent changed hands is logged as moved with it, and is itself what it was.
+             or c.metadata -> 'follows' is null and not exists (select from (${staged.length > 0 ? staged.join(' union all ') : 'select 0 as table_id, null::text as record'}) s
                              where s.table_id = c.table_id and s.record = c.record))
       limit 20`,
     [scope.tenant],

@@ -99,6 +99,21 @@ test('bad targets are refused, each with one clear error, and nothing changes', 
   expect(await digests()).toEqual(before);
 });
 
+test('a row with dependents that was given to another person comes back', async () => {
+  const { client, ctx } = sample;
+  const point = await createRestorePoint(client, { name: 'before the hand-over', tenant: hurt });
+  const before = await digests();
+  const moved = await client.query(
+    `update public.journal_entries e set author_id = (select u.id from public.users u
+        where u.organization_id = e.organization_id and u.id <> e.author_id limit 1)
+      where organization_id = $1 and exists (select from public.entry_tags t where t.entry_id = e.id)`,
+    [hurt],
+  );
+  expect(moved.rowCount).toBeGreaterThan(0);
+  await restoreTenant(ctx, { tenant: hurt, restorePoint: point.name });
+  expect(await digests()).toEqual(before);
+});
+
 test('history is carried across renamed and added columns, and refused by name across a dropped or retyped one', async () => {
   const { client, ctx, bound } = sample;
   const { manifest } = await backup(ctx, { type: 'full' });
