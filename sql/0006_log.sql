@@ -107,13 +107,17 @@ declare
   alive    boolean := null;   -- after the change before; null at the start
   passed   boolean := false;  -- the INSERT that made the tuple lies behind
   living   boolean;
+  logged   boolean := exists (   -- that this transaction inserted it, or that it moved with its parent
+    select from holdfast.trail t
+     where t.table_id = delete_before.table_id and t.record = delete_before.record and t.at >= now() and t.xid = txid_current()
+       and t.action = 'I' and t.row_version = version and t.row_table is not distinct from part);
 begin
   for change in
     select t.action, t.row_version, t.row_table, coalesce(t.before_seq, t.seq) as place from holdfast.trail t
      where t.table_id = delete_before.table_id and t.record = delete_before.record and t.at >= now() and t.xid = txid_current()
      order by coalesce(t.before_seq, t.seq), t.seq desc
   loop
-    if not own then
+    if not own and not logged then
       return change.place;      -- it deletes what stood before the transaction began, so it comes before all of them
     elsif change.action = 'I' and change.row_version = version and change.row_table is not distinct from part then
       passed := true;
