@@ -1,7 +1,7 @@
 /** Files that are whole and on the disk, or not there at all. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Names of unfinished files; a killed run leaves them, and nobody reads them. */
@@ -37,12 +37,30 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
 }
 
-/** Makes a folder (0700) with its parents, each durable before something is put into it. */
+/**
+ * Makes a folder (0700) with its parents, each durable before something is put into it. One at a time, because Node's own
+ * recursive mkdir never ends where the file system answers "no such entry" for a parent that is there, as procfs does.
+ */
 export async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (!first) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await isFolder(folder))) return;
+    if (code !== 'ENOENT' || (await isFolder(dirname(folder)))) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder, { mode: 0o700 }).catch(async (again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST' || !(await isFolder(folder))) throw again; // another writer may have made it meanwhile
+    });
+  }
+  await syncFolder(dirname(folder));
 }
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 
 export async function syncFolder(folder: string): Promise<void> {
   // Windows cannot open a folder; its file systems flush names themselves.

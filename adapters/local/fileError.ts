@@ -6,6 +6,12 @@ export function fileError(error: unknown, description: string, name: string): un
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (error instanceof HoldfastError || typeof code !== 'string' || typeof syscall !== 'string') return error;
   const options = { cause: error, details: { object: name, reason: code } };
+  if (syscall === 'mkdir' && ['EEXIST', 'ENOENT', 'ENOTDIR'].includes(code)) {
+    return new StoreError('HF_STORE_UNAVAILABLE', `${description} cannot be made: ${message}.`, {
+      ...options,
+      action: 'Name a directory whose parents are directories on a file system that can be written.',
+    });
+  }
   switch (code) {
     case 'EEXIST':
       return objectExists(description, name);

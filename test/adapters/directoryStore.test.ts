@@ -69,3 +69,26 @@ asUser('no permission', async () => {
     code: 'HF_STORE_DENIED',
   });
 });
+
+test('a place where no directory can be is named, at once', async () => {
+  const file = join(await temporaryDirectory(), 'file');
+  await writeFile(file, 'x');
+  const impossible = [
+    file,
+    join(file, 'store'),
+    ...(process.platform === 'linux' ? ['/proc/nope', '/proc/nope/store'] : []),
+  ];
+  for (const place of impossible) {
+    await expect(DirectoryStore.open(place).put('a', Buffer.from('x'))).rejects.toMatchObject({
+      code: 'HF_STORE_UNAVAILABLE',
+    });
+  }
+});
+
+test('writers that make the same folders at once do not trip over each other', async () => {
+  const store = DirectoryStore.open(join(await temporaryDirectory(), 'not', 'there', 'yet'));
+  await Promise.all(Array.from({ length: 20 }, (_, i) => store.put(`backups/b/c/${i}`, Buffer.from('x'))));
+  const found: string[] = [];
+  for await (const { name } of store.list('backups/')) found.push(name);
+  expect(found).toHaveLength(20);
+});
