@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, type CommanderError } from 'commander';
 import { commands } from './commands/index.ts';
-import { bold, toJson } from './output.ts';
+import { bold, stderrBold, stderrDim, stderrRed, toJson } from './output.ts';
 import { warnOfPasswords } from './passwords.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -25,7 +25,10 @@ const program = new Command('holdfast')
   .option('-q, --quiet', 'no progress bar')
   .helpOption('-h, --help', 'explain a command')
   .helpCommand(false)
-  .showHelpAfterError('Run it with --help to see what is expected.')
+  .showHelpAfterError(`${stderrDim('what to do:')} Run it with --help to see what is expected.`)
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, `${stderrRed(stderrBold('HF_USAGE'))} `)),
+  })
   .configureHelp({ styleTitle: bold, showGlobalOptions: true })
   .addHelpText(
     'after',

@@ -36,10 +36,12 @@ export async function withDatabase<T>(options: GlobalOptions, work: (client: pg.
   }
 }
 
+export const settingsOf = async (options: GlobalOptions): Promise<Settings> =>
+  located(await readSettings(options.config), options.config);
+
 /** Paths in holdfast.yaml are relative to the file itself, so that commands work from any folder. */
-export async function settingsOf(options: GlobalOptions): Promise<Settings> {
-  const settings = await readSettings(options.config);
-  const base = dirname(resolve(options.config));
+export function located(settings: Settings, config: string): Settings {
+  const base = dirname(resolve(config));
   return {
     ...settings,
     store: storeLocation(settings.store, base),

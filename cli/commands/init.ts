@@ -5,10 +5,12 @@ import { formatNewFile } from '../../core/datamap/format.ts';
 import { introspect } from '../../core/datamap/introspect.ts';
 import { propose } from '../../core/datamap/propose.ts';
 import { rewriteMap } from '../../core/datamap/rewrite.ts';
+import { parseSettings, type Settings } from '../../core/datamap/settings.ts';
 import { ConfigError } from '../../core/errors.ts';
+import { MARKER } from '../../core/snapshot/store.ts';
 import { handle, type Register } from '../command.ts';
 import { bold, count, yellow } from '../output.ts';
-import { settingsOf, withDatabase } from '../runtime.ts';
+import { located, openObjectStore, withDatabase } from '../runtime.ts';
 
 interface Options {
   tenantTable?: string;
@@ -35,18 +37,22 @@ export const initCommand: Register = (program) => {
         details: { path: options.config },
       });
     }
+    const old = existsSync(options.config) ? await readFile(options.config, 'utf8') : undefined;
     const catalog = await withDatabase(options, introspect);
     const { map, notes } = propose(catalog, options);
-    await writeFile(
-      options.config,
-      existsSync(options.config) ? rewriteMap(await readFile(options.config, 'utf8'), map) : formatNewFile(map),
-    );
-    const { keys } = await settingsOf(options);
+    const text = old === undefined ? formatNewFile(map) : rewriteMap(old, map);
+    const settings = located(parseSettings(text), options.config);
+    await refuseSecondKey(settings);
+    const copy = `${options.config}.bak`;
+    if (old !== undefined) await writeFile(copy, old);
+    await writeFile(options.config, text);
+    const { keys } = settings;
     const newKey = !existsSync(keys);
     if (newKey) await KeyFile.create(keys);
     const shared = map.tables.filter((t) => !t.tenant).length;
-    const text = [
+    const lines = [
       `${bold(options.config)}: ${count(map.tables.length, 'table')}, ${shared} of them shared by all tenants; tenants are rows of ${map.tenants.table}.`,
+      ...(old === undefined ? [] : [`What it said before is in ${copy}.`]),
       ...notes.map((note) => yellow(`note: ${note}`)),
       ...(newKey
         ? [
@@ -57,7 +63,22 @@ export const initCommand: Register = (program) => {
     ];
     return {
       json: { config: options.config, tables: map.tables.length, notes, keyFile: keys, newKey },
-      text: text.join('\n'),
+      text: lines.join('\n'),
     };
   });
 };
+
+/** A store without its key: a new key could not read what is there, and backups of two keys would lie side by side. */
+async function refuseSecondKey({ keys, store }: Settings): Promise<void> {
+  if (existsSync(keys)) return;
+  const objects = await openObjectStore(store);
+  if (!(await objects.head(MARKER))) return;
+  throw new ConfigError(
+    'HF_KEY_FILE_MISSING',
+    `${keys} is not there, but ${objects.description} holds backups made with a key.`,
+    {
+      action: 'Put that key file back; or name another place under store: and keys: in holdfast.yaml to start afresh.',
+      details: { keys, store },
+    },
+  );
+}

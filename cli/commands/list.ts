@@ -1,8 +1,13 @@
+import { existsSync } from 'node:fs';
 import { type ListedBackup, listBackups } from '../../core/catalog/list.ts';
-import { HoldfastError } from '../../core/errors.ts';
+import { bind } from '../../core/datamap/bind.ts';
+import { readMap } from '../../core/datamap/load.ts';
+import { tenantExists, tenantRemembered, unknownTenant } from '../../core/datamap/tenants.ts';
+import { ConfigError, HoldfastError } from '../../core/errors.ts';
 import { explain } from '../../core/explain.ts';
 import { formatMoment, type Moment, parseMoment } from '../../core/moment.ts';
 import type { Manifest } from '../../core/snapshot/types.ts';
+import type { Client } from '../../core/sql.ts';
 import { positiveInteger } from '../arguments.ts';
 import { handle, type Register } from '../command.ts';
 import { bytes, table, yellow } from '../output.ts';
@@ -38,7 +43,12 @@ export const listCommand: Register = (program) => {
     if (namedDatabase(options) === undefined) return fromStore(options, chosen, 'no database was named');
     try {
       const request = { ...chosen, all: options.all };
-      return report(await withDatabase(options, (client) => listBackups(client, request)), { source: 'catalog' });
+      const listed = await withDatabase(options, async (client) => {
+        const backups = await listBackups(client, request);
+        await requireTenant(client, options, backups);
+        return backups;
+      });
+      return report(listed, { source: 'catalog' });
     } catch (error) {
       const reason = explain(error);
       if (!reason || !WITHOUT_CATALOG.has(reason.code)) throw error;
@@ -46,6 +56,15 @@ export const listCommand: Register = (program) => {
     }
   });
 };
+
+/** A mistyped tenant would be listed with the backups of the whole database, as if they held it. */
+async function requireTenant(client: Client, options: Options, backups: readonly ListedBackup[]): Promise<void> {
+  const { tenant, config } = options;
+  if (tenant === undefined || backups.some((b) => b.tenant === tenant) || !existsSync(config)) return;
+  const bound = await bind(client, await readMap(config));
+  if ((await tenantExists(client, bound, tenant)) || (await tenantRemembered(client, tenant))) return;
+  throw await unknownTenant(client, bound, tenant, ConfigError);
+}
 
 const WITHOUT_CATALOG = new Set([
   'HF_DATABASE_UNREACHABLE',

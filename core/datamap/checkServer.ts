@@ -6,10 +6,12 @@ import type { Finding } from './finding.ts';
 const [OLDEST, NEWEST] = [14, 18];
 
 export async function checkServer(client: Client): Promise<Finding[]> {
-  const { rows } = await client.query<{ major: number; track: string }>(
-    `select current_setting('server_version_num')::int / 10000 as major, current_setting('track_commit_timestamp') as track`,
+  const { rows } = await client.query<{ major: number; track: string; creates: boolean; role: string }>(
+    `select current_setting('server_version_num')::int / 10000 as major, current_setting('track_commit_timestamp') as track,
+            exists (select from pg_roles where rolname = current_user and (rolcreatedb or rolsuper)) as creates,
+            quote_ident(current_user) as role`,
   );
-  const { major, track } = rows[0]!;
+  const { major, track, creates, role } = rows[0]!;
   const findings: Finding[] = [];
   if (major < OLDEST || major > NEWEST) {
     findings.push({
@@ -32,6 +34,15 @@ export async function checkServer(client: Client): Promise<Finding[]> {
         'alter system set track_commit_timestamp = on;   -- then restart the server',
         '-- on RDS and Aurora: set track_commit_timestamp = 1 in the (cluster) parameter group, then reboot',
       ].join('\n'),
+    });
+  }
+  if (!creates) {
+    findings.push({
+      code: 'HF_SCRATCH_DENIED',
+      severity: 'warning',
+      message:
+        'This role may not create databases, so no backup can be proven: a restore test needs a scratch database.',
+      mend: `alter role ${role} createdb;   -- as an administrator; without it, back up with --no-prove`,
     });
   }
   return findings;

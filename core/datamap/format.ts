@@ -96,9 +96,11 @@ function scalar(text: string): string {
   return plain ? text : JSON.stringify(text);
 }
 
-/** The same for our notations (`via a, b -> t(c, d)`, `public."Order"`), which stand alone in their line or before a colon. */
+/**
+ * The same for our notations (`via a, b -> t(c, d)`, `public."Order"`), which stand alone in their line or before a colon: there
+ * YAML takes quotes, commas and spaces inside a plain scalar as they are.
+ */
 function notation(text: string): string {
-  const harmless =
-    /^(via [\p{L}_][\p{L}\p{M}\p{N}_$.,"()> -]*|[\p{L}_][\p{L}\p{M}\p{N}_$."]*\([\p{L}\p{M}\p{N}_$]+\)|[\p{L}_][\p{L}\p{M}\p{N}_$."]*\."[^":#\s]+")$/u;
-  return harmless.test(text) ? text : scalar(text);
+  const plain = /^[\p{L}_][^\p{C}]*$/u.test(text) && !/:(\s|$)|\s#|\s$/u.test(text) && !RESERVED.test(text);
+  return plain ? text : JSON.stringify(text);
 }

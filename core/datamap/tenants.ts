@@ -15,6 +15,15 @@ export async function tenantExists(client: Client, bound: BoundMap, tenant: stri
   return rowCount !== 0;
 }
 
+/** Whether the trail holds changes of a tenant, which may be gone by now. */
+export async function tenantRemembered(client: Client, tenant: string): Promise<boolean> {
+  const { rows } = await client.query(
+    'select exists (select from holdfast.trail where organization = $1) as remembered',
+    [tenant],
+  );
+  return rows[0].remembered;
+}
+
 /** HF_TENANT_UNKNOWN, with a similar name or some examples. */
 export async function unknownTenant<E extends HoldfastError = ConfigError>(
   client: Client,

@@ -2,7 +2,7 @@
 import { describeError, logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
-import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
+import { tenantExists, tenantRemembered, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap } from '../datamap/types.ts';
 import { type HoldfastError, RestoreError } from '../errors.ts';
 import { type Actor, setActor } from '../history/actor.ts';
@@ -187,12 +187,8 @@ async function safetyPoint(client: Client, tenant: string, plan: Plan): Promise<
 
 /** A tenant exists when it has a row, or when the trail remembers one. */
 async function requireTenant(client: Client, bound: BoundMap, tenant: string): Promise<void> {
-  if (await tenantExists(client, bound, tenant)) return;
-  const { rows } = await client.query(
-    'select exists (select from holdfast.trail where organization = $1) as remembered',
-    [tenant],
-  );
-  if (!rows[0].remembered) throw await unknownTenant(client, bound, tenant, RestoreError);
+  if ((await tenantExists(client, bound, tenant)) || (await tenantRemembered(client, tenant))) return;
+  throw await unknownTenant(client, bound, tenant, RestoreError);
 }
 
 function requireUrl(ctx: Context): string {

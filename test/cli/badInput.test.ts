@@ -111,6 +111,7 @@ describe('the request', () => {
     await refused('HF_TENANT_UNKNOWN', ['pitr', '-t', 'x', '--target-time', '2026-01-01']);
     await refused('HF_TENANT_UNKNOWN', ['restore', '-t', '33', '-p', backup]);
     await refused('HF_TENANT_UNKNOWN', ['restore-point', 'create', 'x', '-t', '33']);
+    await refused('HF_TENANT_UNKNOWN', ['list', '-t', '33']);
     const empty = await createDatabase();
     await refused('HF_TENANT_UNKNOWN', ['restore-database', '-t', '33', '--target-url', empty.url]);
     const client = await empty.client();
@@ -126,6 +127,7 @@ describe('the request', () => {
     await refused('HF_TIME_INVALID', pitr('--target-time', '31.12.2025'), { exit: 2 });
     await refused('HF_TARGET_MISSING', pitr(), { exit: 2 });
     await refused('HF_USAGE', ['pitr'], { exit: 2 });
+    expect((await shop.run('pitr')).stderr).toMatch(/^HF_USAGE .*\nwhat to do: /);
     await refused('HF_RESTORE_POINT_UNKNOWN', pitr('--point', 'never'));
     const empty = await createDatabase();
     const to = (time: string) => ['restore-database', '--target-url', empty.url, '--target-time', time];
@@ -268,6 +270,7 @@ describe('the store', () => {
     const saved = await readFile(path);
     await rm(path);
     await refused('HF_KEY_FILE_MISSING', ['backup']);
+    await refused('HF_KEY_FILE_MISSING', [...INIT, '--force']); // a second key beside the backups of the first
     await writeFile(path, saved, { mode: 0o644 });
     await refused('HF_KEY_FILE_MODE', ['backup']);
     await rm(path);

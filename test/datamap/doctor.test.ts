@@ -179,16 +179,18 @@ test.each(cases)('finds %s', async (_, ddl, edit, expected) => {
   expect(found).toEqual([expect.objectContaining(expected)]);
 });
 
-test('finds rows that row-level security hides, until a policy shows them', async () => {
+test('finds rows that row-level security hides and rights that are missing, until they are mended', async () => {
   await run('alter table notes enable row level security; alter table notes force row level security');
   expect(await findings()).toEqual([]); // a superuser sees everything
   await client.query('create role keeper; grant all on schema public to keeper');
   await run('alter table orgs owner to keeper; alter table users owner to keeper; alter table notes owner to keeper');
   try {
     await client.query('set role keeper');
-    const [finding] = await findings();
+    const [finding, scratch] = await findings();
     expect(finding).toMatchObject({ code: 'HF_ROWS_HIDDEN', severity: 'error', table: 'public.notes' });
     await client.query(finding!.mend);
+    expect(scratch).toMatchObject({ code: 'HF_SCRATCH_DENIED', severity: 'warning' }); // no restore tests
+    await client.query(`reset role; ${scratch!.mend.split('--')[0]} set role keeper`);
     expect(await findings()).toEqual([]);
     await client.query('create policy not_all on public.notes as restrictive using (id < 10)');
     expect((await findings()).map((f) => f.code)).toEqual(['HF_ROWS_HIDDEN']);
