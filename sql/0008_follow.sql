@@ -173,6 +173,10 @@ declare
   changed  boolean := false;
   -- In a script or a function the text says nothing about what ran.
   trusted  boolean := current_query() ~* '^\s*alter\s+table\s' and current_query() !~* '\musing\M' and current_query() !~ ';\s*\S';
+  -- Triggers put to rest, and back: nothing that the functions rely on. Every restore does it, twice.
+  resting  constant boolean := current_query() ~* replace(replace(
+    '^\s*alter\s+table\s+(only\s+)?NAME(\.NAME)?\s+REST(\s*,\s*REST)*\s*;?\s*$',
+    'REST', '(disable|enable(\s+(always|replica))?)\s+trigger\s+NAME'), 'NAME', '(\w+|"([^"]|"")+")');
 begin
   for t in
     select p.id, p.oid from holdfast.tables p where p.dropped_at is null and exists (
@@ -182,7 +186,7 @@ begin
     changed := holdfast.follow(t.id, trusted) or changed;
   end loop;
   -- ALTER TABLE may also have changed how a foreign key binds, which the functions of other tables rely on.
-  if changed or found and tg_tag = 'ALTER TABLE' then
+  if changed or found and tg_tag = 'ALTER TABLE' and not resting then
     perform holdfast.regenerate(0);
   end if;
   perform set_config('holdfast.rewritten', '', true);
