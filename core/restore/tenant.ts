@@ -20,6 +20,7 @@ import { Stage } from './stage.ts';
 import type { Counts, TableWork } from './statement.ts';
 import { stageStore } from './storeState.ts';
 import { readTargets } from './target.ts';
+import { lockTenant } from './tenantLock.ts';
 import { findTriggers, type SuspendedTrigger } from './triggers.ts';
 
 export interface TenantRestore extends Target {
@@ -36,6 +37,8 @@ export interface TenantRestore extends Target {
   readonly actor?: Actor;
   /** Rows shown per table. @default 5 */
   readonly samples?: number;
+  /** Runs in the restore's own transaction, just before it commits; what it throws undoes the restore. Not for a preview. */
+  readonly beforeCommit?: (client: Client, xid: string | null) => Promise<void>;
 }
 
 export interface TenantRestoreResult {
@@ -54,6 +57,8 @@ export interface TenantRestoreResult {
   readonly fingerprint: string;
   /** Restoring to this point undoes the restore. null for a preview, and when nothing had to be done. */
   readonly restorePoint: string | null;
+  /** The transaction that wrote. null for a preview, and when nothing had to be done. */
+  readonly xid: string | null;
   /** Tables that the backups read had left out. */
   readonly excluded: readonly string[];
 }
@@ -102,6 +107,7 @@ async function attempt(
   const { tenant, droppedColumns = 'refuse' } = request;
   await client.query('begin isolation level repeatable read');
   try {
+    await lockTenant(client, tenant);
     await setActor(client, request.actor ?? { userAgent: `holdfast restore to ${formatMoment(plan.moment)}` });
     const targets = await readTargets(
       client,
@@ -129,15 +135,17 @@ async function attempt(
     const options = { bound, tenant, userTriggers: request.userTriggers ?? 'suspend' };
     if (!request.preview) {
       const { suspended } = await apply(client, works, options);
+      const xid = works.length > 0 ? await currentXid(client) : null;
       await logStep(client, {
         backup: null,
         tenant,
         step: 'restore',
         result: 'ok',
-        detail: { ...common, samples: undefined },
+        detail: { ...common, samples: undefined, xid },
       });
+      await request.beforeCommit?.(client, xid);
       await client.query('commit');
-      return { ...common, suspended, violations: [] };
+      return { ...common, suspended, violations: [], xid };
     }
     const suspended = await findTriggers(
       client,
@@ -145,7 +153,7 @@ async function attempt(
     );
     const violations = await apply(client, works, options).then(() => [], asViolation);
     await client.query('rollback');
-    return { ...common, suspended: suspended.map(({ table, trigger }) => ({ table, trigger })), violations };
+    return { ...common, suspended: suspended.map(({ table, trigger }) => ({ table, trigger })), violations, xid: null };
   } catch (error) {
     await client.query('rollback').catch(() => {}); // the first error is the one to report
     throw error;
@@ -189,6 +197,10 @@ async function safetyPoint(client: Client, tenant: string, plan: Plan): Promise<
 async function requireTenant(client: Client, bound: BoundMap, tenant: string): Promise<void> {
   if ((await tenantExists(client, bound, tenant)) || (await tenantRemembered(client, tenant))) return;
   throw await unknownTenant(client, bound, tenant, RestoreError);
+}
+
+export async function currentXid(client: Client): Promise<string> {
+  return (await client.query('select pg_current_xact_id()::text as xid')).rows[0].xid as string;
 }
 
 function requireUrl(ctx: Context): string {
