@@ -2,9 +2,8 @@
 import { RestoreError } from '../errors.ts';
 import { type Moment, parseMoment } from '../moment.ts';
 import type { Client } from '../sql.ts';
-import { advance } from './advance.ts';
 import { atSql } from './moments.ts';
-import { formatSnapshot, parseSnapshot } from './snapshots.ts';
+import { parseSnapshot } from './snapshots.ts';
 import type { Cut } from './types.ts';
 
 export interface RestorePoint {
@@ -22,12 +21,12 @@ export async function createRestorePoint(
   client: Client,
   point: { readonly name: string; readonly tenant: string | null; readonly reason?: string },
 ): Promise<RestorePoint> {
-  const { snapshot } = await advance(client);
+  // One statement: the horizon may be stretched by another session as soon as this one lets go of it.
   const { rows } = await client.query(
     `insert into holdfast.tenant_restore_points (name, tenant, moment, snapshot, reason)
-     select $1, $2, h.until, h.snapshot, $4 from holdfast.horizons h where h.snapshot::text = $3 order by h.id desc limit 1
+     select $1, $2, h.until, h.snapshot, $3 from holdfast.advance() h
      on conflict do nothing returning ${COLUMNS}`,
-    [point.name, point.tenant, formatSnapshot(snapshot), point.reason ?? null],
+    [point.name, point.tenant, point.reason ?? null],
   );
   if (rows[0]) return toPoint(rows[0]);
   throw new RestoreError('HF_RESTORE_POINT_EXISTS', `There is already a restore point named "${point.name}".`, {

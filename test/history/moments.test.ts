@@ -76,6 +76,27 @@ test('a restore point is exact and its name is taken once', async () => {
   });
 });
 
+test('restore points made by several sessions at once are all made, each with its own moment', async () => {
+  const made = await Promise.all(
+    Array.from({ length: 4 }, async (_, session) => {
+      const client = await shop.database.client();
+      const points = [];
+      for (let i = 0; i < 25; i += 1) {
+        const point = await createRestorePoint(client, { name: `point ${session} ${i}`, tenant: 'a' });
+        await client.query('insert into shop.docs values ($1, $2)', [1000 + session * 100 + i, 'a']);
+        points.push({ record: `${1000 + session * 100 + i}`, point });
+      }
+      return points;
+    }),
+  );
+  for (const points of made) {
+    for (const [i, { point }] of points.entries()) {
+      const later = new Set(await after(point.cut));
+      expect(points.map(({ record }) => later.has(record))).toEqual(points.map((_, n) => n >= i));
+    }
+  }
+});
+
 test('many transactions become several horizons with the same answers', async () => {
   const start = await advance(shop.client);
   await shop.client.query(
