@@ -135,11 +135,23 @@ begin
   return null;
 end $$;
 
--- Whether a tuple was made by this transaction or by one that began after it; xids wrap around.
-create function holdfast.is_recent(made xid) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select (made::text::bigint - txid_current() % 4294967296 + 4294967296) % 4294967296 < 2147483648
-$$;
+-- Whether a tuple was made by this transaction or a savepoint of it. A tuple holds 32 bits of the xid; one that was made by
+-- another, later transaction is visible only when that one is over.
+create function holdfast.is_own(made xid) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  own    constant bigint := txid_current();
+  ahead  constant bigint := (made::text::bigint - own % 4294967296 + 4294967296) % 4294967296;
+begin
+  if ahead = 0 or ahead >= 2147483648 then
+    return ahead = 0;
+  end if;
+  begin
+    return coalesce(pg_xact_status((own + ahead)::text::xid8) = 'in progress', false);
+  exception when invalid_parameter_value then
+    return false;   -- in the future: the tuple was frozen more than 2^31 transactions ago, and still shows its old xid
+  end;
+end $$;
 
 -- Whether an UPDATE that changes nothing must be logged all the same: a change that is still to be logged made the tuple, and
 -- finds its place in the order through this one.

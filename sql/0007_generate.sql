@@ -186,7 +186,7 @@ begin
 if tg_op = 'UPDATE' then
 {delta}
   if delta = '' then
-    if holdfast.is_recent(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
+    if holdfast.is_own(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
       {find_new}
       next := holdfast.successor({id}, {new_record}, new.ctid, {part});
       perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, '{}', null, coalesce(next.before_seq, next.seq));
@@ -205,7 +205,7 @@ if tg_op = 'UPDATE' then
         perform holdfast.log_move({id}, {old_record}, {new_record}, array[old_org, old_person], array[org, person],
           old.ctid, new.ctid, {part}, {old_row}, {new_row},
           case when current_setting('holdfast.inserted', true) <> ''
-               then holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}') end, before);
+               then holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_own(old.xmin), '{table}') end, before);
         perform set_config('holdfast.inserted', '1', true);
         {carry_move}
         return null;
@@ -250,7 +250,7 @@ else
     {find_old}
     changes := {old_row};
     if current_setting('holdfast.inserted', true) <> '' then
-      before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_recent(old.xmin), '{table}');
+      before := holdfast.delete_before({id}, {old_record}, old.ctid, {part}, holdfast.is_own(old.xmin), '{table}');
     end if;
     perform holdfast.log({id}, 'D', org, {old_record}, person, old.ctid, {part}, changes, holdfast.awaiting(awaits), before);
     {settle_children}

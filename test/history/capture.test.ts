@@ -142,3 +142,28 @@ test('a row below a parent that is not there gets the error that PostgreSQL itse
     constraint: 'lines_doc_fkey',
   });
 });
+
+test('a tuple is told to be of this transaction, of its savepoints, of another, or frozen long ago', async () => {
+  await run("insert into shop.docs values (20, 'a', 'before')");
+  await shop.client.query(
+    "begin; insert into shop.docs values (21, 'a'); savepoint s; insert into shop.docs values (22, 'a')",
+  );
+  const other = await shop.database.client();
+  await other.query("insert into shop.docs values (23, 'a')");
+  const { rows } = await shop.client.query(
+    'select id, holdfast.is_own(xmin) as own from shop.docs where id between 20 and 23 order by id',
+  );
+  expect(rows).toEqual([
+    { id: 20, own: false },
+    { id: 21, own: true },
+    { id: 22, own: true },
+    { id: 23, own: false },
+  ]);
+  // What a row frozen 2^31 + 1000 transactions ago shows as its xmin, and one of just now minus one.
+  const far = await shop.client.query(
+    `select holdfast.is_own(((txid_current() + d) % 4294967296)::text::xid) as own
+       from unnest(array[2147483648 - 1000, 2147483648, 4294967295, 1000000]) d`,
+  );
+  expect(far.rows.map((r) => r.own)).toEqual([false, false, false, false]);
+  await shop.client.query('rollback');
+});
