@@ -3,11 +3,12 @@
  * stages decides what should be (a tenant at T, one record, a field); from here on all restores are the same.
  */
 import type { Client } from '../sql.ts';
+import { batch } from './batch.ts';
 import { explain, type PgError, refuseForeign, refuseStranded, swallowed } from './conflicts.ts';
 import { orderDeletes } from './dependents.ts';
-import { classify, foreignRows, type Scope } from './diff.ts';
+import { classify, foreignRows, type Scope, worksOf } from './diff.ts';
 import { components } from './order.ts';
-import type { Stage, StagedTable } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { type Counts, deleteStatement, type StepKind, type TableWork, writeStatement } from './statement.ts';
 import { resolveUniqueClash } from './swaps.ts';
 import { findTriggers, type SuspendedTrigger, suspend } from './triggers.ts';
@@ -29,14 +30,13 @@ export interface Applied {
  * @throws RestoreError HF_RESTORE_FOREIGN, HF_RESTORE_CONFLICT
  */
 export async function prepare(client: Client, stage: Stage, scope: Scope): Promise<TableWork[]> {
-  await stage.complete();
-  const busy: StagedTable[] = [];
-  for (const staged of stage.tables) {
-    if (!(await classify(client, staged, scope))) continue;
-    busy.push(staged);
-    const foreign = await foreignRows(client, staged, scope);
-    if (foreign.length > 0) throw refuseForeign(staged, foreign, scope.tenant);
-  }
+  const staged = await stage.complete();
+  await classify(client, staged, scope);
+  const works = await worksOf(client, staged);
+  const busy = works.map((w) => w.staged);
+  const foreign = await foreignRows(client, busy, scope);
+  if (foreign) throw refuseForeign(foreign.staged, foreign.records, scope.tenant);
+  if (works.every((w) => w.deletes === 0)) return works;
   const stranded = await orderDeletes(client, busy);
   if (stranded.length > 0) throw refuseStranded(stranded);
   return worksOf(client, busy);
@@ -54,8 +54,7 @@ export async function apply(client: Client, works: readonly TableWork[], options
   const resume = await suspend(client, found);
   try {
     // The application's triggers, checks and defaults may lean on its own search path; Holdfast's statements lean on none.
-    await client.query('set local search_path to default');
-    await client.query('set constraints all deferred');
+    await batch(client, ['set local search_path to default', 'set constraints all deferred']);
     for (const group of childrenFirst(works)) await run(client, group, deleteStatement(group, options));
     await write(client, works, options);
     await client.query('set constraints all immediate');
@@ -114,25 +113,4 @@ function childrenFirst(works: readonly TableWork[]): TableWork[][] {
   const parents = (w: TableWork) =>
     w.staged.target.bound.foreignKeys.map((k) => byName.get(k.parent)).filter((p) => p !== undefined);
   return components(works, parents).reverse();
-}
-
-async function worksOf(client: Client, tables: readonly StagedTable[]): Promise<TableWork[]> {
-  const works: TableWork[] = [];
-  for (const staged of tables) works.push(await workOf(client, staged));
-  return works;
-}
-
-async function workOf(client: Client, staged: StagedTable): Promise<TableWork> {
-  const { target, sql } = staged;
-  const { rows } = await client.query(
-    `select count(*) filter (where _hf_do = 'I')::int as inserts, count(*) filter (where _hf_do = 'U')::int as updates,
-            count(*) filter (where _hf_do = 'R')::int as replaces,
-            count(*) filter (where _hf_do = 'D' and not _hf_late)::int as deletes,
-            count(*) filter (where _hf_do = 'D' and _hf_late)::int as "lateDeletes",
-            (select coalesce(array_agg(distinct n), '{}') from ${sql}, unnest(_hf_changed) n where _hf_do = 'U') as changed
-       from ${sql}`,
-  );
-  const { changed, ...counts } = rows[0];
-  const columns = target.columns.filter((c) => (changed as number[]).includes(c.attnum)).map((c) => c.name);
-  return { staged, ...counts, columns };
 }

@@ -3,6 +3,7 @@
  * those it knows nothing of would dangle, or be swept away by ON DELETE CASCADE, so the restore is refused and they are named.
  */
 import { type Client, ident } from '../sql.ts';
+import { union } from './batch.ts';
 import type { StagedTable } from './stage.ts';
 import { type IncomingKey, keyMatch, type TargetTable } from './target.ts';
 
@@ -17,9 +18,11 @@ export interface Stranded {
 export async function orderDeletes(client: Client, tables: readonly StagedTable[]): Promise<Stranded[]> {
   const byOid = new Map(tables.map((t) => [t.target.bound.oid, t]));
   const edges: { parent: StagedTable; key: IncomingKey; child: StagedTable | undefined }[] = [];
-  for (const parent of tables) {
-    const { rows } = await client.query(`select from ${parent.sql} where _hf_do = 'D' limit 1`);
-    if (rows.length === 0) continue;
+  const removing = await union<{ id: number }>(
+    client,
+    tables.map((t) => `select ${t.target.bound.id} as id where exists (select from ${t.sql} where _hf_do = 'D')`),
+  );
+  for (const parent of tables.filter((t) => removing.some((r) => r.id === t.target.bound.id))) {
     for (const key of parent.target.incoming) edges.push({ parent, key, child: byOid.get(key.childOid) });
   }
 

@@ -41,14 +41,13 @@ export async function loadLogs(
   chain: Chain,
   wanted: (tenant: string) => boolean,
 ): Promise<number> {
+  const slabs = chain.logs.flatMap((manifest) => slabsOf(manifest, 'log', wanted));
+  if (slabs.length === 0) return 0;
   const columns = Object.entries(COLUMNS).map(([name, type]) => `${ident(name)} ${type}`);
   await client.query(`create temporary table ${LOG} (${columns.join(', ')}, erased boolean not null default false)`);
   let count = 0;
-  for (const manifest of chain.logs) {
-    const queue = new SlabQueue(reader, slabsOf(manifest, 'log', wanted));
-    for await (const { sections } of queue.take()) {
-      for (const section of sections) if (section.table === TRAIL) count += await loadSection(client, section);
-    }
+  for await (const { sections } of new SlabQueue(reader, slabs).take()) {
+    for (const section of sections) if (section.table === TRAIL) count += await loadSection(client, section);
   }
   await client.query(`analyze ${LOG}`);
   return count;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Text } from '../history/types.ts';
 import { type Client, ident } from '../sql.ts';
+import { batch, union } from './batch.ts';
 import { digestSql } from './digest.ts';
 import type { StagedTable } from './stage.ts';
 import type { TableWork } from './statement.ts';
@@ -20,36 +21,46 @@ const ACTIONS = { I: 'insert', U: 'update', D: 'delete' } as const;
 
 /** Up to `limit` rows per table, some of each action, before anything is written. */
 export async function sampleRows(client: Client, works: readonly TableWork[], limit: number): Promise<RowSample[]> {
-  const samples: RowSample[] = [];
-  for (const { staged } of works) {
-    const { target, sql } = staged;
-    const values = (row: string) =>
-      target.columns.map(
-        (c) => `case when ${row}.${ident(c.name)} is not null then format('%s', ${row}.${ident(c.name)}) end`,
-      );
-    const { rows } = await client.query(
-      `select s._hf_do::text as do, s._hf_record as record, s._hf_changed as changed,
+  const byId = new Map(works.map(({ staged }) => [staged.target.bound.id, staged.target]));
+  const rows = await union<SampleRow>(
+    client,
+    works.map(({ staged }) => someRows(staged, limit)),
+  );
+  return rows.map((row): RowSample => {
+    const { bound, columns } = byId.get(row.id)!;
+    const action = ACTIONS[row.do];
+    const shown = columns.map((c) => action !== 'update' || row.changed.includes(c.attnum));
+    const pick = (from: Text[]) =>
+      Object.fromEntries(columns.map((c, i) => [c.name, from[i] ?? null]).filter((_, i) => shown[i]));
+    return {
+      table: bound.name,
+      action,
+      record: row.record,
+      before: action === 'insert' ? null : pick(row.live),
+      after: action === 'delete' ? null : pick(row.staged),
+    };
+  });
+}
+
+interface SampleRow {
+  readonly id: number;
+  readonly do: keyof typeof ACTIONS;
+  readonly record: string;
+  readonly changed: number[];
+  readonly staged: Text[];
+  readonly live: Text[];
+}
+
+function someRows({ target, sql }: StagedTable, limit: number): string {
+  const values = (row: string) =>
+    target.columns.map(
+      (c) => `case when ${row}.${ident(c.name)} is not null then format('%s', ${row}.${ident(c.name)}) end`,
+    );
+  return `select ${target.bound.id} as id, s._hf_do::text as do, s._hf_record as record, s._hf_changed as changed,
               array[${values('s').join(', ')}]::text[] as staged, array[${values('t').join(', ')}]::text[] as live
          from ${sql} s left join ${target.sql} t on ${keyMatch(target, 't', 's')}
         where s._hf_do in ('I', 'U', 'D')
-        order by row_number() over (partition by s._hf_do order by s._hf_record), s._hf_do limit $1`,
-      [limit],
-    );
-    for (const row of rows) {
-      const action = ACTIONS[row.do as keyof typeof ACTIONS];
-      const shown = target.columns.map((c) => action !== 'update' || (row.changed as number[]).includes(c.attnum));
-      const pick = (from: Text[]) =>
-        Object.fromEntries(target.columns.map((c, i) => [c.name, from[i] ?? null]).filter((_, i) => shown[i]));
-      samples.push({
-        table: target.bound.name,
-        action,
-        record: row.record as string,
-        before: action === 'insert' ? null : pick(row.live as Text[]),
-        after: action === 'delete' ? null : pick(row.staged as Text[]),
-      });
-    }
-  }
-  return samples;
+        order by row_number() over (partition by s._hf_do order by s._hf_record), s._hf_do limit ${Math.trunc(limit)}`;
 }
 
 /**
@@ -62,12 +73,15 @@ export async function fingerprint(
   subject: readonly string[],
 ): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(subject));
-  for (const { staged } of [...works].sort((a, b) =>
-    a.staged.target.bound.name < b.staged.target.bound.name ? -1 : 1,
-  )) {
-    const { rows } = await client.query(digestSql(plannedRows(staged)));
-    if (rows[0].rows > 0) hash.update(JSON.stringify([staged.target.bound.name, rows[0].rows, rows[0].digest]));
-  }
+  const sorted = [...works].sort((a, b) => (a.staged.target.bound.name < b.staged.target.bound.name ? -1 : 1));
+  const digests = await batch(
+    client,
+    sorted.map(({ staged }) => digestSql(plannedRows(staged))),
+  );
+  sorted.forEach(({ staged }, i) => {
+    const [{ rows, digest }] = digests[i]!.rows;
+    if (rows > 0) hash.update(JSON.stringify([staged.target.bound.name, rows, digest]));
+  });
   return hash.digest('hex');
 }
 

@@ -5,6 +5,7 @@
 import { IntegrityError, RestoreError } from '../errors.ts';
 import type { Text } from '../history/types.ts';
 import { type Client, ident } from '../sql.ts';
+import { batch, union } from './batch.ts';
 import { copyField, copyIn } from './copy.ts';
 import type { Net } from './fold.ts';
 import { keyMatch, type TargetTable } from './target.ts';
@@ -35,6 +36,8 @@ export class Stage {
   readonly #keyOf: KeyOf;
   readonly #prefix: string;
   readonly #staged = new Map<number, StagedTable>();
+  /** Tables that hold partly known rows, or rows that are to go. */
+  readonly #gaps = new Set<StagedTable>();
 
   /** `prefix` tells two stages of one transaction apart. */
   constructor(client: Client, targets: readonly TargetTable[], keyOf: KeyOf, prefix = '_hf_stage') {
@@ -50,17 +53,28 @@ export class Stage {
 
   /** The staging table for a table id, made on first use; it lives until the transaction ends. */
   async table(id: number): Promise<StagedTable> {
-    const known = this.#staged.get(id);
-    if (known) return known;
+    return (await this.make([id]))[0]!;
+  }
+
+  /** The same for many, in one round trip. */
+  async make(ids: readonly number[]): Promise<StagedTable[]> {
+    const missing = ids.filter((id) => !this.#staged.has(id)).map((id) => this.#describe(id));
+    await batch(
+      this.#client,
+      missing.map(({ target, sql }) => {
+        const columns = target.columns.map((c) => `${ident(c.name)} ${c.stageType}`);
+        return `create temporary table ${sql} (${[SERVICE, ...columns].join(', ')}) on commit drop`;
+      }),
+    );
+    for (const staged of missing) this.#staged.set(staged.target.bound.id, staged);
+    return ids.map((id) => this.#staged.get(id)!);
+  }
+
+  #describe(id: number): StagedTable {
     const target = this.#targets.get(id);
     if (!target) throw notRestorable(id);
     if (target.bound.key.length === 0) throw keyless(target);
-    const sql = `pg_temp.${ident(`${this.#prefix}_${id}`)}`;
-    const columns = target.columns.map((c) => `${ident(c.name)} ${c.stageType}`);
-    await this.#client.query(`create temporary table ${sql} (${[SERVICE, ...columns].join(', ')}) on commit drop`);
-    const staged = { target, sql };
-    this.#staged.set(id, staged);
-    return staged;
+    return { target, sql: `pg_temp.${ident(`${this.#prefix}_${id}`)}` };
   }
 
   /** Stages a stream of nets, best grouped by table. Memory is bounded by one batch per table in flight. */
@@ -74,6 +88,7 @@ export class Stage {
       }
       current ??= { staged: await this.table(net.table), lines: [], size: 0 };
       const line = netLine(current.staged.target, net, this.#keyOf);
+      if (net.state.kind !== 'full') this.#gaps.add(current.staged);
       current.lines.push(line);
       current.size += line.length;
       count += 1;
@@ -89,30 +104,49 @@ export class Stage {
 
   /**
    * Fills the gaps of partly known rows, and rows that are to go, from the live ones: what points where is asked of the stage.
-   * And gives the planner statistics.
+   * And gives the planner statistics. Returns the tables that hold rows.
    */
-  async complete(): Promise<void> {
-    for (const staged of this.tables) {
-      const { target, sql } = staged;
-      const filled = target.columns
-        .filter((c) => !target.bound.key.includes(c.name))
-        .map(
-          (c) =>
-            `${ident(c.name)} = case when ${c.attnum} = any(s._hf_set) then s.${ident(c.name)} else t.${ident(c.name)} end`,
-        );
-      await this.#client.query(
-        `update ${sql} s set ${["_hf_kind = case s._hf_kind when 'P' then 'F' else 'A' end::\"char\"", ...filled].join(', ')}
-           from ${target.sql} t where s._hf_kind in ('P', 'A') and ${keyMatch(target, 't', 's')}`,
+  async complete(): Promise<StagedTable[]> {
+    const gaps = [...this.#gaps];
+    await batch(this.#client, gaps.map(fillGaps));
+    const lost = await union<{ id: number; record: string }>(
+      this.#client,
+      gaps.map(
+        ({ target, sql }) =>
+          `select ${target.bound.id} as id, _hf_record as record from ${sql} where _hf_kind = 'P' limit 5`,
+      ),
+    );
+    if (lost.length > 0) {
+      const { id } = lost[0]!;
+      throw hole(
+        this.#staged.get(id)!.target,
+        lost.filter((l) => l.id === id).map((l) => l.record),
       );
-      const lost = await this.#client.query(`select _hf_record as record from ${sql} where _hf_kind = 'P' limit 5`);
-      if (lost.rows.length > 0)
-        throw hole(
-          target,
-          lost.rows.map((r) => r.record as string),
-        );
-      await this.#client.query(`analyze ${sql}`);
     }
+    this.#gaps.clear();
+    const filled = await this.#filled();
+    if (filled.length > 0) await this.#client.query(`analyze ${filled.map((t) => t.sql).join(', ')}`);
+    return filled;
   }
+
+  async #filled(): Promise<StagedTable[]> {
+    const rows = await union<{ id: number }>(
+      this.#client,
+      this.tables.map(({ target, sql }) => `select ${target.bound.id} as id where exists (select from ${sql})`),
+    );
+    return rows.map((r) => this.#staged.get(r.id)!);
+  }
+}
+
+function fillGaps({ target, sql }: StagedTable): string {
+  const filled = target.columns
+    .filter((c) => !target.bound.key.includes(c.name))
+    .map(
+      (c) =>
+        `${ident(c.name)} = case when ${c.attnum} = any(s._hf_set) then s.${ident(c.name)} else t.${ident(c.name)} end`,
+    );
+  return `update ${sql} s set ${["_hf_kind = case s._hf_kind when 'P' then 'F' else 'A' end::\"char\"", ...filled].join(', ')}
+     from ${target.sql} t where s._hf_kind in ('P', 'A') and ${keyMatch(target, 't', 's')}`;
 }
 
 function netLine(target: TargetTable, net: Net, keyOf: KeyOf): string {

@@ -4,10 +4,11 @@ import { tenantPredicate } from '../datamap/reach.ts';
 import { recordSql } from '../history/record.ts';
 
 import { type Client, ident, literal } from '../sql.ts';
+import { batch } from './batch.ts';
 import type { Chain } from './chain.ts';
 import { copyIn } from './copy.ts';
 import { Crossing } from './crossing.ts';
-import type { Scope } from './diff.ts';
+import { type Scope, withoutEqual } from './diff.ts';
 import { restorable } from './erasedRows.ts';
 import { foldStream } from './fold.ts';
 import { loadLogs, readLogs } from './logTable.ts';
@@ -32,7 +33,7 @@ export async function stageStore(
   const covered = targets.filter(
     (t) => chain.base.tables.some((m) => m.name === t.bound.name) && !chain.excluded.includes(t.bound.name),
   );
-  for (const target of covered) await stage.table(target.bound.id);
+  await stage.make(covered.map((t) => t.bound.id));
   const byName = new Map(stage.tables.map((s) => [s.target.bound.name, s]));
 
   const crossing = await Crossing.load(
@@ -56,14 +57,18 @@ export async function stageStore(
   }
   for (const staged of byName.values())
     await fillMissing(client, staged, crossing, versions.get(staged.target.bound.name)!);
-  await loadLogs(client, reader, chain, wanted);
-  const bound = { ...scope.bound, tables: covered.map((t) => t.bound) };
-  const net = new Stage(client, covered, keyOf, '_hf_net');
-  const changes = crossing.carry(readLogs(client, bound, chain.moment), (c) => c.version);
-  await net.load(foldStream(changes, 'forward'));
-  for (const staged of stage.tables) await client.query(`analyze ${staged.sql}`);
-  for (const table of net.tables) await replay(client, table, byName.get(table.target.bound.name)!.sql);
-  for (const staged of stage.tables) await unwanted(client, staged, scope);
+  await client.query(`analyze ${stage.tables.map((t) => t.sql).join(', ')}`);
+  if ((await loadLogs(client, reader, chain, wanted)) > 0) {
+    const bound = { ...scope.bound, tables: covered.map((t) => t.bound) };
+    const net = new Stage(client, covered, keyOf, '_hf_net');
+    const changes = crossing.carry(readLogs(client, bound, chain.moment), (c) => c.version);
+    await net.load(foldStream(changes, 'forward'));
+    for (const table of net.tables) await replay(client, table, byName.get(table.target.bound.name)!.sql);
+  }
+  await batch(
+    client,
+    stage.tables.flatMap((staged) => [unwanted(staged, scope), withoutEqual(staged, scope), named(staged)]),
+  );
 }
 
 /** Rows of a base, under the columns' present names; a column that is gone is read past. */
@@ -89,14 +94,14 @@ async function fillMissing(client: Client, staged: StagedTable, crossing: Crossi
   }
 }
 
-/** Live rows of the tenant that the state at T does not have; and names for the rows that came as plain rows. */
-async function unwanted(client: Client, staged: StagedTable, scope: Scope): Promise<void> {
-  const { target, sql } = staged;
-  const key = target.bound.key.map((k) => ident(k));
-  await client.query(
-    `insert into ${sql} (_hf_kind, ${key.join(', ')}) select 'A', ${key.map((k) => `t.${k}`).join(', ')} from ${target.sql} t
+/** Live rows of the tenant that the state at T does not have: they are to go. */
+function unwanted({ target, sql }: StagedTable, scope: Scope): string {
+  const columns = target.columns.map((c) => ident(c.name));
+  return `insert into ${sql} (_hf_kind, ${columns.join(', ')}) select 'A', ${columns.map((c) => `t.${c}`).join(', ')} from ${target.sql} t
       where ${tenantPredicate(scope.bound, target.bound, 't', literal(scope.tenant))}
-        and not exists (select from ${sql} s where ${keyMatch(target, 's', 't')})`,
-  );
-  await client.query(`update ${sql} s set _hf_record = ${recordSql(target.bound, 's')} where _hf_record is null`);
+        and not exists (select from ${sql} s where ${keyMatch(target, 's', 't')})`;
 }
+
+/** Names for the rows that came as plain rows. */
+const named = ({ target, sql }: StagedTable): string =>
+  `update ${sql} s set _hf_record = ${recordSql(target.bound, 's')} where _hf_record is null`;

@@ -41,10 +41,19 @@ export async function findTriggers(client: Client, tables: readonly StagedTable[
   }));
 }
 
-/** Suspends them for this transaction and returns what puts them back. Takes SHARE ROW EXCLUSIVE on each table. */
+/**
+ * Suspends them for this transaction and returns what puts them back. Takes SHARE ROW EXCLUSIVE on each table. One ALTER TABLE
+ * a table, and nothing else in it: whatever watches schema changes then sees that none happened.
+ */
 export async function suspend(client: Client, found: readonly Found[]): Promise<() => Promise<void>> {
-  for (const t of found) await client.query(`alter table ${t.sql} disable trigger ${ident(t.trigger)}`);
-  return async () => {
-    for (const t of found) await client.query(`alter table ${t.sql} ${RESTORE[t.enabled]} trigger ${ident(t.trigger)}`);
+  const tables = [...Map.groupBy(found, (t) => t.sql)];
+  const alter = async (action: (t: Found) => string) => {
+    for (const [sql, triggers] of tables) {
+      await client.query(
+        `alter table ${sql} ${triggers.map((t) => `${action(t)} trigger ${ident(t.trigger)}`).join(', ')}`,
+      );
+    }
   };
+  await alter(() => 'disable');
+  return () => alter((t) => RESTORE[t.enabled]!);
 }

@@ -4,6 +4,7 @@
  */
 import { RestoreError } from '../errors.ts';
 import { type Client, ident } from '../sql.ts';
+import { union } from './batch.ts';
 import type { Scope } from './diff.ts';
 import type { StagedTable } from './stage.ts';
 import { findTriggers } from './triggers.ts';
@@ -17,8 +18,7 @@ interface Difference {
 
 /** @throws RestoreError HF_RESTORE_DIFFERS naming table, rows, columns, and the triggers that may be the reason */
 export async function verify(client: Client, tables: readonly StagedTable[], scope: Scope): Promise<void> {
-  const differences: Difference[] = [];
-  for (const staged of tables) differences.push(...(await compare(client, staged)));
+  const differences = await compare(client, tables);
   const strays = await strayChanges(client, tables, scope);
   if (differences.length === 0 && strays.length === 0) return;
   const touched = tables.filter((t) => [...differences, ...strays].some((d) => d.table === t.target.bound.name));
@@ -36,27 +36,36 @@ export async function verify(client: Client, tables: readonly StagedTable[], sco
   );
 }
 
-async function compare(client: Client, staged: StagedTable): Promise<Difference[]> {
+async function compare(client: Client, tables: readonly StagedTable[]): Promise<Difference[]> {
+  const byId = new Map(tables.map((t) => [t.target.bound.id, t.target]));
+  const rows = await union<{ id: number; record: string | null; unwanted: boolean; gone: boolean; attnum: number }>(
+    client,
+    tables.map(unlike),
+  );
+  return rows.map(({ id, record, unwanted, gone, attnum }) => {
+    const { bound, columns } = byId.get(id)!;
+    return {
+      table: bound.name,
+      record,
+      problem: unwanted ? 'still there' : gone ? 'missing' : 'different',
+      columns: unwanted || gone ? [] : columns.filter((c) => c.attnum === attnum).map((c) => c.name),
+    };
+  });
+}
+
+function unlike(staged: StagedTable): string {
   const { target, sql } = staged;
   const same = target.bound.key.map((k, i) => `w.${ident(k)} operator(${ident(keyEquals(staged, i))}.=) l.${ident(k)}`);
   const unequal = target.columns.map((c) => {
     const shown = (row: string) => `format('%s|%s', ${row}.${ident(c.name)} is null, ${row}.${ident(c.name)})`;
     return `when ${shown('l')} collate "C" <> ${shown('w')} collate "C" then ${c.attnum}`;
   });
-  const { rows } = await client.query(
-    `select w._hf_record as record, w._hf_do = 'D' as unwanted, l.tableoid is null as gone, x.attnum
+  return `select ${target.bound.id} as id, w._hf_record as record, w._hf_do = 'D' as unwanted, l.tableoid is null as gone, x.attnum
        from ${sql} w left join ${target.sql} l on ${same.join(' and ')}
       cross join lateral (select case ${unequal.join(' ')} end as attnum) x
       where w._hf_kind = 'F' and (l.tableoid is null or x.attnum is not null)
          or w._hf_do = 'D' and l.tableoid is not null
-      limit 20`,
-  );
-  return rows.map((r) => ({
-    table: target.bound.name,
-    record: r.record as string | null,
-    problem: r.unwanted ? 'still there' : r.gone ? 'missing' : 'different',
-    columns: r.unwanted || r.gone ? [] : target.columns.filter((c) => c.attnum === r.attnum).map((c) => c.name),
-  }));
+      limit 20`;
 }
 
 const keyEquals = (staged: StagedTable, i: number): string =>
