@@ -2,8 +2,9 @@
  * Splits rows of a COPY into open and sealed bytes, grouped by tenant and person. It runs once for every row of a backup,
  * so it touches each byte at most once, compares words, and makes an object per group, never per row.
  */
-import { Buffer } from 'node:buffer';
 import type { RowArena } from './arena.ts';
+import { GroupTable, type TenantGroups } from './groups.ts';
+import { fieldEnd, NEWLINE, same, skip, skipBack } from './scan.ts';
 
 /** Where to find things in a row: `[helpers…] [stored open fields…] [stored sealed fields…]`. */
 export interface RowLayout {
@@ -34,10 +35,6 @@ export interface TenantRows {
   readonly parts: readonly (readonly [number, number])[];
 }
 
-const TAB = 9;
-const NEWLINE = 10;
-const BACKSLASH = 92;
-const CAPITAL_N = 78;
 /** Rows after which the cheaper end to look for the sealed fields from is chosen. */
 const TRIAL = 64;
 
@@ -64,19 +61,20 @@ export class RowSplitter {
     this.#layout = layout;
     this.#arena = arena;
     this.#prefix = Math.max(layout.tenantField, layout.personField) + 1;
-    this.#groups = new GroupTable(layout.personField);
+    this.#groups = new GroupTable(layout);
   }
 
   /** Notes one row: `[start, stop)` in the wire area, newline included. */
   row(start: number, stop: number): void {
-    const { bytes, view } = this.#arena;
+    const arena = this.#arena;
+    const { bytes } = arena;
     const n = this.#rows;
     if (n === this.#start.length) this.#growRows();
 
     const length = this.#lastLength;
     let first = this.#lastFirst;
     let group: number;
-    if (length >= 0 && start + length < stop && same(bytes, view, this.#lastStart, start, length)) {
+    if (length >= 0 && start + length < stop && same(arena, this.#lastStart, arena, start, length)) {
       group = this.#lastGroup;
     } else {
       let at = start;
@@ -85,7 +83,7 @@ export class RowSplitter {
         first = at - start;
         if (this.#prefix > 1) at = fieldEnd(bytes, at + 1);
       }
-      group = this.#groups.find(this.#arena, start - this.#arena.base, at - start, first);
+      group = this.#groups.find(arena, start, at - start, first);
       this.#lastStart = start;
       this.#lastLength = this.#prefix === 0 ? 0 : at - start + 1; // with the delimiter, so that 12 is not taken for 123
       this.#lastFirst = first;
@@ -96,16 +94,14 @@ export class RowSplitter {
     const kept = helpers === 0 ? start : helpers === 1 ? start + first + 1 : after;
     let split = stop;
     if (sealed > 0 && this.#groups.owned(group)) {
-      split = this.#backwards
-        ? skipBack(bytes, stop - 1, sealed)
-        : skip(bytes, view, after, open - (this.#prefix - helpers));
+      split = this.#backwards ? skipBack(bytes, stop - 1, sealed) : skip(arena, after, open - (this.#prefix - helpers));
       if (n < TRIAL) {
         this.#openSeen += split - after;
         this.#sealedSeen += stop - split;
         this.#backwards = n === TRIAL - 1 && this.#sealedSeen < this.#openSeen;
       }
     }
-    const base = this.#arena.base;
+    const { base } = arena;
     this.#start[n] = kept - base;
     this.#split[n] = split - base;
     this.#stop[n] = stop - base;
@@ -121,7 +117,7 @@ export class RowSplitter {
   /** Gathers what was noted into the arena and frees the wire area for the next table. */
   finish(): TenantRows[] {
     const arena = this.#arena;
-    const tenants = this.#groups.tenants(arena, this.#layout);
+    const tenants = this.#groups.tenants();
     arena.reserve(this.#groups.bytes);
     const ordered = this.#layout.ordered === true;
 
@@ -156,7 +152,7 @@ export class RowSplitter {
         rows,
         open: [open, openLength],
         runs,
-        persons: persons.map((group) => this.#groups.person(arena, group, this.#layout)),
+        persons: persons.map((group) => this.#groups.person(group)),
         parts,
       });
     }
@@ -195,7 +191,7 @@ export class RowSplitter {
     owner: Uint32Array,
     results: readonly TenantRows[],
     sealedAt: Float64Array,
-    tenants: readonly { persons: readonly number[] }[],
+    tenants: readonly TenantGroups[],
     runsOf: readonly [number, number][][],
   ): void {
     const { bytes, base } = this.#arena;
@@ -234,191 +230,4 @@ export class RowSplitter {
     this.#stop = larger(this.#stop);
     this.#group = larger(this.#group);
   }
-}
-
-function same(bytes: Uint8Array, view: DataView, a: number, b: number, length: number): boolean {
-  let i = 0;
-  for (; i + 4 <= length; i += 4) if (view.getInt32(a + i) !== view.getInt32(b + i)) return false;
-  for (; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
-  return true;
-}
-
-function fieldEnd(bytes: Uint8Array, from: number): number {
-  let at = from;
-  while (bytes[at] !== TAB && bytes[at] !== NEWLINE) at++;
-  return at;
-}
-
-/** The position after `fields` more tabs. In COPY text a tab inside a value is written `\t`, so every tab is a delimiter. */
-function skip(bytes: Uint8Array, view: DataView, from: number, fields: number): number {
-  let at = from;
-  let left = fields;
-  while (left > 0) {
-    const word = view.getInt32(at, true) ^ 0x09090909;
-    if (((word - 0x01010101) & ~word & 0x80808080) === 0) {
-      at += 4; // no tab among these four bytes
-    } else {
-      for (let i = 0; i < 4 && left > 0; i++) if (bytes[at++] === TAB) left--;
-    }
-  }
-  return at;
-}
-
-/** The position of the field that has `fields - 1` fields behind it; `from` is the newline. */
-function skipBack(bytes: Uint8Array, from: number, fields: number): number {
-  let at = from;
-  let left = fields;
-  while (left > 0) if (bytes[--at] === TAB) left--;
-  return at + 1;
-}
-
-/** The distinct prefixes seen, in an open-addressing hash table over their bytes. */
-class GroupTable {
-  size = 0;
-  bytes = 0;
-  #slots = new Int32Array(256).fill(-1);
-  #hash = new Int32Array(128);
-  /** Offset of the prefix in the wire area, its length, and the length of its first field. */
-  #at = new Uint32Array(128);
-  #length = new Uint32Array(128);
-  #first = new Uint32Array(128);
-  #owned = new Uint8Array(128);
-  #rows = new Uint32Array(128);
-  #open = new Float64Array(128);
-  #sealed = new Float64Array(128);
-  readonly #personField: number;
-
-  constructor(personField: number) {
-    this.#personField = personField;
-  }
-
-  find(arena: RowArena, at: number, length: number, first: number): number {
-    const { bytes, view, base } = arena;
-    const hash = hashOf(bytes, view, base + at, length);
-    const mask = this.#slots.length - 1;
-    let slot = hash & mask;
-    for (;;) {
-      const group = this.#slots[slot]!;
-      if (group < 0) break;
-      if (
-        this.#hash[group] === hash &&
-        this.#length[group] === length &&
-        same(bytes, view, base + this.#at[group]!, base + at, length)
-      )
-        return group;
-      slot = (slot + 1) & mask;
-    }
-    if (this.size === this.#at.length) this.#grow();
-    const group = this.size++;
-    this.#hash[group] = hash;
-    this.#at[group] = at;
-    this.#length[group] = length;
-    this.#first[group] = first;
-    this.#owned[group] = this.#personField < 0 || this.#isNull(bytes, base + at, length, first) ? 0 : 1;
-    this.#insert(group);
-    return group;
-  }
-
-  /** Whether a person owns the rows of this group. */
-  owned(group: number): boolean {
-    return this.#owned[group] === 1;
-  }
-
-  #isNull(bytes: Uint8Array, start: number, length: number, first: number): boolean {
-    const [from, to] = this.#personField === 0 ? [start, start + first] : [start + first + 1, start + length];
-    return to - from === 2 && bytes[from] === BACKSLASH && bytes[from + 1] === CAPITAL_N;
-  }
-
-  count(group: number, open: number, sealed: number): void {
-    this.#rows[group]!++;
-    this.#open[group]! += open;
-    this.#sealed[group]! += sealed;
-    this.bytes += open + sealed;
-  }
-
-  rowsOf = (group: number): number => this.#rows[group]!;
-  openBytes = (group: number): number => this.#open[group]!;
-  sealedBytes = (group: number): number => this.#sealed[group]!;
-
-  person(arena: RowArena, group: number, layout: RowLayout): string {
-    return this.#field(arena, group, layout.personField)!;
-  }
-
-  /** Groups by tenant, in order of first appearance; `persons` are the groups that own rows, `groups` all. */
-  tenants(arena: RowArena, layout: RowLayout): { tenant: string | null; groups: number[]; persons: number[] }[] {
-    const found = new Map<string | null, { tenant: string | null; groups: number[]; persons: number[] }>();
-    for (let group = 0; group < this.size; group++) {
-      const tenant = layout.tenantField < 0 ? null : this.#field(arena, group, layout.tenantField);
-      let entry = found.get(tenant);
-      if (!entry) {
-        entry = { tenant, groups: [], persons: [] };
-        found.set(tenant, entry);
-      }
-      entry.groups.push(group);
-      if (layout.sealed > 0 && this.#owned[group] === 1) entry.persons.push(group);
-    }
-    return [...found.values()];
-  }
-
-  /** The value of prefix field 0 or 1. */
-  #field(arena: RowArena, group: number, field: number): string | null {
-    const start = arena.base + this.#at[group]!;
-    const cut = start + this.#first[group]!;
-    const stop = start + this.#length[group]!;
-    return field === 0 ? copyText(arena.bytes, start, cut) : copyText(arena.bytes, cut + 1, stop);
-  }
-
-  #insert(group: number): void {
-    const mask = this.#slots.length - 1;
-    let slot = this.#hash[group]! & mask;
-    while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = group;
-  }
-
-  #grow(): void {
-    const size = this.#at.length * 2;
-    const u32 = (old: Uint32Array<ArrayBuffer>) => {
-      const next = new Uint32Array(size);
-      next.set(old);
-      return next;
-    };
-    const f64 = (old: Float64Array<ArrayBuffer>) => {
-      const next = new Float64Array(size);
-      next.set(old);
-      return next;
-    };
-    const hash = new Int32Array(size);
-    hash.set(this.#hash);
-    const owned = new Uint8Array(size);
-    owned.set(this.#owned);
-    this.#hash = hash;
-    this.#owned = owned;
-    this.#at = u32(this.#at);
-    this.#length = u32(this.#length);
-    this.#first = u32(this.#first);
-    this.#rows = u32(this.#rows);
-    this.#open = f64(this.#open);
-    this.#sealed = f64(this.#sealed);
-    this.#slots = new Int32Array(size * 2).fill(-1);
-    for (let group = 0; group < this.size; group++) this.#insert(group);
-  }
-}
-
-/** FNV-1a over words. Collisions only cost a comparison. */
-function hashOf(bytes: Uint8Array, view: DataView, at: number, length: number): number {
-  let hash = 0x811c9dc5;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) hash = Math.imul(hash ^ view.getInt32(at + i), 0x01000193);
-  for (; i < length; i++) hash = Math.imul(hash ^ bytes[at + i]!, 0x01000193);
-  hash ^= hash >>> 15;
-  return hash;
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
-
-/** The value of a COPY text field, null for `\N`. */
-function copyText(bytes: Uint8Array, start: number, stop: number): string | null {
-  const text = Buffer.from(bytes.buffer, start, stop - start).toString('utf8');
-  if (!bytes.subarray(start, stop).includes(BACKSLASH)) return text;
-  return text === '\\N' ? null : text.replace(/\\(.)/gs, (_, c: string) => ESCAPES[c] ?? c);
 }
