@@ -4,6 +4,26 @@
  * implementation has to be able to produce them again.
  */
 export function canonicalJson(value: unknown): string {
+  // A manifest of many slabs is megabytes; written by the engine itself it takes a tenth of the time.
+  return isInOrder(value) ? JSON.stringify(value) : inOrder(value);
+}
+
+/** Whether `JSON.stringify` would write it canonically. Keys that look like numbers come first in objects, whatever their order. */
+function isInOrder(value: unknown): boolean {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return true;
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  if (Array.isArray(value)) return value.every(isInOrder);
+  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return false;
+  let last = '';
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key];
+    if (key < last || (member !== undefined && !isInOrder(member))) return false;
+    last = key;
+  }
+  return true;
+}
+
+function inOrder(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value)) throw new TypeError(`canonical JSON holds safe integers only, got ${value}`);
