@@ -2,15 +2,13 @@
  * Person keys in a directory of their own, outside every object store: no restore can bring a key back, and no backup holds
  * one. Each tenant has a secret, wrapped by the root, from which the references and the wrapping of the keys derive.
  */
-import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, KeyError } from '../../core/errors.ts';
 import type { KeyService, ObjectStore, PersonKey, PersonKeyStore } from '../../core/ports.ts';
-import { derive, secret } from '../../core/snapshot/seal.ts';
+import { PersonSecret, personSecretContext } from '../../core/snapshot/personSecret.ts';
 import { pathOfTenant } from '../../core/snapshot/store.ts';
-import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
 import { DirectoryStore } from './directoryStore.ts';
 import { writeNewFile } from './durableFile.ts';
 import { fileError } from './fileError.ts';
@@ -23,8 +21,7 @@ const CACHE = 100_000;
 
 interface Tenant {
   readonly folder: string;
-  readonly refKey: KeyObject;
-  readonly wrapping: Buffer;
+  readonly secret: PersonSecret;
   file: PersonFile;
   /** Unwrapped keys by person id and by reference, for as long as no erasure happens. */
   readonly keys: Map<string, PersonKey>;
@@ -105,7 +102,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
 
   async #erase(tenant: string, person: string): Promise<string> {
     const state = (await this.#refresh(tenant)) ?? (await this.#create(tenant));
-    const ref = refOf(state, person);
+    const ref = state.secret.reference(person);
     await this.#locked(state, async () => {
       const path = join(state.folder, 'keys.bin');
       const record = state.file.records.get(ref);
@@ -125,7 +122,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
         found.set(person, cached);
         return false;
       }
-      const ref = refOf(state, person);
+      const ref = state.secret.reference(person);
       if (!state.file.records.has(ref)) return true;
       const key = this.#keyOf(state, ref);
       if (key) found.set(person, this.#remember(state, person, key));
@@ -138,7 +135,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
     if (cached) return cached;
     const wrapped = state.file.records.get(ref)?.wrapped;
     if (!wrapped) return undefined;
-    const key = unwrapKey(state.wrapping, wrapped, { purpose: 'person-key', ref });
+    const key = state.secret.unwrap(ref, wrapped);
     if (key) return this.#remember(state, undefined, { ref, key });
     throw new KeyError('HF_KEY_WRONG', `The key of person ${ref} in ${state.folder} does not unwrap.`, {
       action: 'The person key directory mixes files of different installations: bring it back from its replica.',
@@ -214,11 +211,10 @@ export class PersonKeyDirectory implements PersonKeyStore {
         action: 'Bring the person key directory back from its replica.',
       });
     }
-    const root = await this.#root.unwrap(Buffer.from(file.wrapped, 'base64'), { purpose: 'person-keys', tenant });
+    const root = await this.#root.unwrap(Buffer.from(file.wrapped, 'base64'), personSecretContext(tenant));
     return {
       folder,
-      refKey: secret(derive(root, Buffer.alloc(0), 'holdfast-person-1/reference')),
-      wrapping: derive(root, Buffer.alloc(0), 'holdfast-person-1/wrap'),
+      secret: new PersonSecret(root),
       file: emptyPersonFile,
       keys: new Map(),
     };
@@ -226,7 +222,7 @@ export class PersonKeyDirectory implements PersonKeyStore {
 
   async #create(tenant: string): Promise<Tenant> {
     const folder = join(this.#directory, pathOfTenant(tenant));
-    const { wrapped } = await this.#root.generate({ purpose: 'person-keys', tenant });
+    const { wrapped } = await this.#root.generate(personSecretContext(tenant));
     const file = {
       format: FORMAT,
       version: 1,
@@ -253,14 +249,9 @@ function parseTenant(text: string): { format: string; version: number; tenant: s
 }
 
 function newKey(tenant: Tenant, person: string) {
-  const ref = refOf(tenant, person);
-  const key = randomBytes(32);
-  return { person, ref, key, wrapped: wrapKey(tenant.wrapping, key, { purpose: 'person-key', ref }) };
+  const ref = tenant.secret.reference(person);
+  return { person, ref, ...tenant.secret.newKey(ref) };
 }
-
-/** 128 bits of HMAC: the same person is the same reference, and nobody without the tenant's secret can tell who. */
-const refOf = (tenant: Tenant, person: string): string =>
-  createHmac('sha256', tenant.refKey).update(person).digest('hex').slice(0, 32);
 
 function overlap(a: string, b: string): boolean {
   const inside = (inner: string, outer: string) => !relative(outer, inner).startsWith('..');
