@@ -64,7 +64,7 @@ export async function worksOf(client: Client, tables: readonly StagedTable[]): P
                 count(*) filter (where _hf_do = 'U')::int as updates, count(*) filter (where _hf_do = 'R')::int as replaces,
                 count(*) filter (where _hf_do = 'D' and not _hf_late)::int as deletes,
                 count(*) filter (where _hf_do = 'D' and _hf_late)::int as "lateDeletes",
-                (select coalesce(array_agg(distinct n), '{}') from ${sql}, unnest(_hf_changed) n where _hf_do = 'U') as changed
+                (select coalesce(array_agg(distinct _hf_number), '{}') from ${sql}, unnest(_hf_changed) _hf_number where _hf_do = 'U') as changed
            from ${sql} having count(*) > 0`,
     ),
   );
