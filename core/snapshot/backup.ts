@@ -17,22 +17,21 @@ import { tableNamed } from '../datamap/reach.ts';
 import type { BoundMap, TableName } from '../datamap/types.ts';
 import { ConfigError, DatabaseError } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
-import { connect } from '../sql.ts';
 import { ArenaPool } from './arena.ts';
 import { type Decision, decide } from './base.ts';
 import { checkDatabase, selectTables } from './checks.ts';
 import { type DatabaseFacts, manifestTables, readFacts } from './facts.ts';
+import { copyFull, type FullAbout, resumable } from './full.ts';
 import { backupsBefore } from './history.ts';
 import { horizonAt, type LogEnd, takeHorizon } from './horizon.ts';
 import { Keyring } from './keyring.ts';
 import { writeManifest } from './manifest.ts';
-import { planChunks } from './plan.ts';
-import { findUnfinished, type RunPlan, removeProgress, type Unfinished, writeProgress } from './progress.ts';
-import { columnFingerprint, readChunk } from './readChunk.ts';
+import { removeProgress, type Unfinished } from './progress.ts';
+import { connectReader, withReaders } from './readers.ts';
 import { readLog, TRAIL } from './readLog.ts';
 import { BackupRun } from './run.ts';
 import { writeSchemaObject } from './schemaObject.ts';
-import { documentBytes, manifestName, openStore } from './store.ts';
+import { documentBytes, openStore } from './store.ts';
 import { type BackupType, FORMAT, FORMAT_VERSION, type Manifest, type ManifestObject } from './types.ts';
 
 export interface BackupOptions {
@@ -58,17 +57,6 @@ export interface BackupResult {
 const CHUNK_BYTES = 64 << 20;
 /** Parts in memory at once: one is read while the one before is sealed and written. */
 const ARENAS = 2;
-/** A killed run older than this is not continued: what it read would make the log needlessly long. */
-const RESUME_HOURS = 24;
-
-const SESSION = {
-  lock_timeout: '60s',
-  // One core of the server is enough to take from its users, and compiling a statement costs more than it saves here.
-  max_parallel_workers_per_gather: '0',
-  jit: 'off',
-  work_mem: '32MB',
-};
-
 /**
  * Backs up one tenant, or everything. A killed run leaves no backup; the next run of a full goes on where it was.
  * @throws DatabaseError HF_NOT_INSTALLED, HF_NOT_PROTECTED, HF_BACKUP_RUNNING, HF_DATABASE_REWOUND, HF_SCHEMA_MOVED;
@@ -78,10 +66,8 @@ export async function backup(ctx: Context, options: BackupOptions): Promise<Back
   if (ctx.databaseUrl === undefined) {
     throw new ConfigError('HF_DATABASE_URL', 'A backup needs the database.', { action: 'Pass --database-url.' });
   }
-  const client = await connect(ctx.databaseUrl, 'holdfast-backup');
+  const client = await connectReader(ctx.databaseUrl);
   try {
-    const settings = Object.entries(SESSION).map(([name, value]) => `set_config('${name}', '${value}', false)`);
-    await client.query(`select ${settings.join(', ')}`);
     return await new Backup(ctx, client, options).run();
   } finally {
     await client.end();
@@ -93,6 +79,7 @@ class Backup {
   readonly #client: pg.Client;
   readonly #options: BackupOptions;
   readonly #tenant: string | null;
+  readonly #chunkBytes: number;
   #id: string | null = null;
   #bound!: BoundMap;
   #facts!: DatabaseFacts;
@@ -103,6 +90,7 @@ class Backup {
     this.#client = client;
     this.#options = options;
     this.#tenant = options.tenant ?? null;
+    this.#chunkBytes = options.chunkBytes ?? CHUNK_BYTES;
   }
 
   async run(): Promise<BackupResult> {
@@ -135,7 +123,7 @@ class Backup {
       startedAt,
     });
     await this.#note('check', 'ok', performance.now() - began);
-    const arenas = new ArenaPool(ARENAS, Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) * 1.25));
+    const arenas = new ArenaPool(ARENAS, Math.ceil(this.#chunkBytes * 1.25));
     const run = new BackupRun(this.#ctx, id, new Keyring(this.#ctx.store, this.#ctx.keys, store), arenas);
     try {
       const manifest = await this.#make(run, arenas, { decision, unfinished, store, startedAt });
@@ -184,29 +172,22 @@ class Backup {
       reaches: (manifest) => reached.has(manifest.id),
     });
     if (decision.type !== 'full') return { decision, unfinished: undefined };
-    const unfinished = await findUnfinished(this.#ctx, this.#tenant);
-    if (unfinished && (await this.#ctx.store.head(manifestName(this.#tenant, unfinished.run.backup)))) {
-      // Killed after its manifest: it is complete, only its records are left.
-      await removeProgress(this.#ctx.store, this.#tenant, unfinished.run.backup);
-      return { decision, unfinished: undefined };
-    }
-    return {
-      decision,
-      unfinished: unfinished && (await this.#fits(unfinished.run, store, decision)) ? unfinished : undefined,
-    };
+    return { decision, unfinished: await resumable(this.#full(store, decision)) };
   }
 
-  /** Whether a killed run can be continued: same store, same life of the database, same schema, not too long ago. */
-  async #fits(run: RunPlan, store: string, decision: Decision): Promise<boolean> {
-    const age = this.#ctx.clock.now() - BigInt(Date.parse(run.startedAt)) * 1000n;
-    return (
-      run.store === store &&
-      run.epoch === this.#facts.epoch &&
-      run.parent === (decision.parent?.id ?? null) &&
-      String(run.excluded) === String(this.#excluded) &&
-      age < BigInt(RESUME_HOURS) * 3_600_000_000n &&
-      run.fingerprint === (await columnFingerprint(this.#client, this.#bound))
-    );
+  #full(store: string, decision: Decision): FullAbout {
+    return {
+      ctx: this.#ctx,
+      client: this.#client,
+      bound: this.#bound,
+      tenant: this.#tenant,
+      tables: this.#facts.tables.map((t) => t.name),
+      excluded: this.#excluded,
+      epoch: this.#facts.epoch,
+      chunkBytes: this.#chunkBytes,
+      store,
+      parent: decision.parent,
+    };
   }
 
   async #make(
@@ -219,7 +200,12 @@ class Backup {
     let rawBytes = 0;
     let from: { snapshot: string; moment: string };
     if (decision.type === 'full') {
-      const read = await this.#step('copy', () => this.#chunks(run, arenas, about));
+      const full = this.#full(store, decision);
+      const read = await this.#step('copy', () =>
+        withReaders(this.#ctx.databaseUrl!, this.#client, (clients) =>
+          copyFull({ ...full, clients, run, arenas, startedAt, unfinished: about.unfinished }),
+        ),
+      );
       objects.push(...read.objects);
       rawBytes += read.rawBytes;
       from = read.from;
@@ -284,100 +270,6 @@ class Backup {
     return manifest;
   }
 
-  /** Reads and writes all chunks that are not there yet. */
-  async #chunks(
-    run: BackupRun,
-    arenas: ArenaPool,
-    about: { decision: Decision; unfinished: Unfinished | undefined; store: string; startedAt: string },
-  ): Promise<{ objects: ManifestObject[]; rawBytes: number; from: { snapshot: string; moment: string } }> {
-    const plan = about.unfinished?.run ?? (await this.#plan(run, about));
-    const finished = new Map((about.unfinished?.done ?? []).map((done) => [done.chunk, done]));
-    let record = about.unfinished?.next ?? 1;
-    if (about.unfinished) {
-      await run.skipTakenNames();
-      for (const done of finished.values()) {
-        run.reuseKeys(done.keys);
-        for (const object of done.objects) await run.verify(object);
-      }
-    }
-    const cut = (this.#options.chunkBytes ?? CHUNK_BYTES) * 2;
-    const { progress } = this.#ctx;
-    progress.start(
-      'Copying',
-      plan.plan.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0),
-      'bytes',
-    );
-    for (const spec of plan.plan.chunks) {
-      const done = finished.get(spec.id);
-      progress.advance(done ? spec.bytes : 0);
-      if (done) continue;
-      run.check();
-      const objects: ManifestObject[] = [];
-      let raw = 0;
-      await readChunk(this.#client, this.#bound, spec, plan.plan.tenants, {
-        arenas,
-        cut,
-        fingerprint: plan.fingerprint,
-        take: (part) => {
-          raw += part.bytes;
-          run.write('chunk', part, (object) => objects.push(object));
-        },
-      });
-      run.afterwards(async () => {
-        const chunk = {
-          kind: 'chunk',
-          backup: run.id,
-          chunk: spec.id,
-          objects,
-          keys: run.entriesOf(objects),
-          rawBytes: raw,
-        } as const;
-        await writeProgress(this.#ctx, this.#tenant, record++, chunk);
-        finished.set(spec.id, chunk);
-        progress.advance(spec.bytes);
-      });
-    }
-    await run.settled();
-    progress.done();
-    const inOrder = plan.plan.chunks.map((spec) => finished.get(spec.id)!);
-    return {
-      objects: inOrder.flatMap((done) => done.objects),
-      rawBytes: inOrder.reduce((sum, done) => sum + done.rawBytes, 0),
-      from: plan.from,
-    };
-  }
-
-  async #plan(
-    run: BackupRun,
-    { decision, store, startedAt }: { decision: Decision; store: string; startedAt: string },
-  ): Promise<RunPlan> {
-    const before = await takeHorizon(this.#client);
-    const log = decision.parent?.log;
-    const tables = this.#facts.tables.map((t) => t.name);
-    const plan: RunPlan = {
-      kind: 'plan',
-      backup: run.id,
-      store,
-      epoch: this.#facts.epoch,
-      tenant: this.#tenant,
-      parent: decision.parent?.id ?? null,
-      startedAt,
-      tables,
-      excluded: this.#excluded,
-      fingerprint: await columnFingerprint(this.#client, this.#bound),
-      from: log
-        ? { snapshot: log.to, moment: log.toMoment }
-        : { snapshot: before.snapshot, moment: formatMoment(before.moment) },
-      plan: await planChunks(this.#client, this.#bound, {
-        tenant: this.#tenant,
-        tables,
-        target: this.#options.chunkBytes ?? CHUNK_BYTES,
-      }),
-    };
-    await writeProgress(this.#ctx, this.#tenant, 0, plan);
-    return plan;
-  }
-
   async #log(
     run: BackupRun,
     arenas: ArenaPool,
@@ -397,7 +289,7 @@ class Backup {
     const spec = { fromId, toId: to.id, tenant: this.#tenant, tables, snapshot: to.snapshot };
     await readLog(this.#client, this.#bound, spec, {
       arenas,
-      cut: this.#options.chunkBytes ?? CHUNK_BYTES,
+      cut: this.#chunkBytes,
       take: (part) => {
         rawBytes += part.bytes;
         run.write('log', part, (object) => objects.push(object));

@@ -13,6 +13,8 @@ export interface RowSink {
   /** Asked after each piece that arrives; true: no more rows until `swap` has given another arena. */
   full?(): boolean;
   swap?(): Promise<RowArena>;
+  /** Rows are not needed after `row` has returned: the arena then holds no more than arrives at once. */
+  readonly passing?: boolean;
 }
 
 const COPY_DATA = 0x64;
@@ -77,6 +79,7 @@ class CopyQuery {
     try {
       this.#arena.append(chunk);
       this.#parse();
+      if (this.#taken && this.#sink.passing) this.#forget();
       if (this.#taken && this.#sink.full?.()) this.#swap().catch(this.#fail);
     } catch (error) {
       this.#fail(error);
@@ -99,6 +102,13 @@ class CopyQuery {
     this.#at = this.#arena.end;
     this.#arena.append(rest);
     this.#stream!.resume();
+  }
+
+  #forget(): void {
+    const arena = this.#arena;
+    arena.bytes.copyWithin(arena.base, this.#at, arena.end);
+    arena.end += arena.base - this.#at;
+    this.#at = arena.base;
   }
 
   #parse(): void {

@@ -133,7 +133,7 @@ async function listTenants(client: Client, bound: BoundMap): Promise<string[]> {
 }
 
 /** Bytes on disk, indexes left out: near enough to the size of the rows as text. */
-async function tableSizes(client: Client, tables: readonly BoundTable[]): Promise<Map<TableName, number>> {
+export async function tableSizes(client: Client, tables: readonly BoundTable[]): Promise<Map<TableName, number>> {
   const { rows } = await client.query<{ oid: string; bytes: string }>(
     `select r.oid::int8::text as oid,
             (select coalesce(sum(pg_table_size(p.relid)), 0) from pg_partition_tree(r.oid) p where p.isleaf)

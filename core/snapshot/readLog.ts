@@ -5,8 +5,9 @@
 import type pg from 'pg';
 import type { BoundMap, BoundTable } from '../datamap/types.ts';
 import { literal, READ_SNAPSHOT, transaction } from '../sql.ts';
+import { copyRows } from './copyRows.ts';
 import { arrayText } from './literals.ts';
-import { PartBuilder, type ReadOptions } from './readChunk.ts';
+import { PartBuilder, type PartOptions } from './parts.ts';
 import type { RowSource } from './rowSource.ts';
 
 /** Pseudo-tables of a log slab; docs/backup-format.md describes their columns. */
@@ -25,12 +26,7 @@ export interface LogSpec {
 }
 
 /** Hands the log over in parts of about `cut` raw bytes, in the order of `seq`. */
-export async function readLog(
-  client: pg.Client,
-  bound: BoundMap,
-  spec: LogSpec,
-  options: Pick<ReadOptions, 'arenas' | 'cut' | 'take'>,
-): Promise<void> {
+export async function readLog(client: pg.Client, bound: BoundMap, spec: LogSpec, options: PartOptions): Promise<void> {
   const range = await readRange(client, spec);
   if (!range || spec.tables.length === 0) return;
   const facts = await tableFacts(client, bound, spec.tables);
@@ -42,8 +38,8 @@ export async function readLog(
     await client.query('set local enable_nestloop = off');
     await parts.begin(spec.snapshot);
     try {
-      await parts.read(client, trailSource(spec, range, facts));
-      await parts.read(client, actorSource(spec, range, facts));
+      for (const source of [trailSource(spec, range, facts), actorSource(spec, range, facts)])
+        await parts.read(source, (arena, sink) => copyRows(client, source.sql, arena, sink));
     } catch (error) {
       parts.drop();
       throw error;

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { IntegrityError } from '../errors.ts';
 import type { ArenaPool } from './arena.ts';
 import type { Keyring } from './keyring.ts';
-import type { Part } from './readChunk.ts';
+import type { Part } from './parts.ts';
 import { type ObjectAbout, writePart } from './slabs.ts';
 import { backupFolder, objectName } from './store.ts';
 import type { Manifest, ManifestObject } from './types.ts';

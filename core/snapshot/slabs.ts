@@ -3,7 +3,7 @@ import type { ObjectStore, PersonKey, PersonKeyStore } from '../ports.ts';
 import type { RowArena } from './arena.ts';
 import { reservedTenant } from './checks.ts';
 import { ObjectWriter } from './container.ts';
-import type { Part } from './readChunk.ts';
+import type { Part } from './parts.ts';
 import { sealSlab } from './slab.ts';
 import type { TenantRows } from './split.ts';
 import { type ManifestObject, SHARED, type SlabInput } from './types.ts';
