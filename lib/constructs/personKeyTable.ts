@@ -1,0 +1,53 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import { AttributeType, Billing, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+
+export interface PersonKeyTableProps {
+  /** The same in every region; see `Installation.personKeyTable`. */
+  readonly tableName: string;
+  /** Regions that hold a copy, so that a fail-over finds the keys, and the fences. @default none */
+  readonly replicaRegions?: readonly string[];
+}
+
+/**
+ * Keys of persons. Point-in-time recovery is off, and stays off: a table that can be brought back to yesterday brings back the keys
+ * that an erasure destroyed. Its copies are live ones, which obey an erasure within a second.
+ */
+export class PersonKeyTable extends Construct {
+  readonly table: TableV2;
+
+  constructor(scope: Construct, id: string, { tableName, replicaRegions = [] }: PersonKeyTableProps) {
+    super(scope, id);
+    this.table = new TableV2(this, 'Table', {
+      tableName,
+      partitionKey: { name: 'tenant', type: AttributeType.STRING },
+      sortKey: { name: 'item', type: AttributeType.STRING },
+      billing: Billing.onDemand(),
+      // Its items are wrapped by the root key; another customer key would have to be in every region too.
+      encryption: TableEncryptionV2.awsManagedKey(),
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: false },
+      deletionProtection: true,
+      removalPolicy: RemovalPolicy.RETAIN,
+      replicas: replicaRegions.map((region) => ({
+        region,
+        deletionProtection: true,
+        pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: false },
+      })),
+    });
+  }
+
+  /** To seal: read keys, and make new ones where there is neither a key nor a fence. */
+  grantObtain(grantee: IGrantable): void {
+    this.#allow(grantee, ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:PutItem']);
+  }
+
+  /** To read what is sealed. */
+  grantLookup(grantee: IGrantable): void {
+    this.#allow(grantee, ['dynamodb:GetItem', 'dynamodb:BatchGetItem']);
+  }
+
+  #allow(grantee: IGrantable, actions: string[]): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [this.table.tableArn] }));
+  }
+}

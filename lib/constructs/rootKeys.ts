@@ -1,0 +1,73 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { AnyPrincipal, Effect, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
+import { Construct } from 'constructs';
+import { denyWithoutContext, PURPOSES } from './keyPolicy.ts';
+
+/**
+ * The root of trust: a multi-region key that wraps the keys of tenants, and one that signs manifests. The root key cannot be used
+ * without an encryption context that says what for and whose. That stands in its own policy, so no role can be given more.
+ */
+export class RootKeys extends Construct {
+  readonly wrapping: Key;
+  readonly signing: Key;
+
+  constructor(scope: Construct, id: string) {
+    super(scope, id);
+    const kept = {
+      multiRegion: true,
+      // A key that is gone takes every backup with it.
+      pendingWindow: Duration.days(30),
+      removalPolicy: RemovalPolicy.RETAIN,
+    };
+    this.wrapping = new Key(this, 'Wrapping', {
+      ...kept,
+      description: 'Holdfast: wraps the keys of tenants',
+      enableKeyRotation: true,
+      // KMS keeps every older version and unwraps with the one that wrapped, so nothing has to be written anew.
+      rotationPeriod: Duration.days(90),
+    });
+    for (const statement of denyWithoutContext()) this.wrapping.addToResourcePolicy(statement);
+    this.signing = new Key(this, 'Signing', {
+      ...kept,
+      description: 'Holdfast: signs manifests, seals and certificates',
+      keySpec: KeySpec.ECC_NIST_P256,
+      keyUsage: KeyUsage.SIGN_VERIFY,
+    });
+    // A signature proves who wrote a backup only as long as nobody can hand the right to sign on.
+    this.signing.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'SignDigestsOnly',
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['kms:Sign'],
+        resources: ['*'],
+        conditions: { StringNotEquals: { 'kms:MessageType': 'DIGEST' } },
+      }),
+    );
+  }
+
+  /** To make and read backups: wrap and unwrap the keys of tenants, sign, and check signatures. */
+  grantBackup(grantee: IGrantable): void {
+    this.grantUnwrap(grantee);
+    grantee.grantPrincipal.addToPrincipalPolicy(use(this.wrapping, ['kms:GenerateDataKey', 'kms:Encrypt']));
+    grantee.grantPrincipal.addToPrincipalPolicy(
+      new PolicyStatement({ actions: ['kms:Sign'], resources: [this.signing.keyArn] }),
+    );
+  }
+
+  /** To read backups only. */
+  grantUnwrap(grantee: IGrantable): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(use(this.wrapping, ['kms:Decrypt']));
+    grantee.grantPrincipal.addToPrincipalPolicy(
+      new PolicyStatement({ actions: ['kms:GetPublicKey'], resources: [this.signing.keyArn] }),
+    );
+  }
+}
+
+const use = (key: Key, actions: string[]): PolicyStatement =>
+  new PolicyStatement({
+    actions,
+    resources: [key.keyArn],
+    conditions: { StringEquals: { 'kms:EncryptionContext:purpose': PURPOSES } },
+  });
