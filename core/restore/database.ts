@@ -51,8 +51,9 @@ export interface DatabaseRestoreResult {
 export async function restoreDatabase(ctx: Context, request: DatabaseRestore): Promise<DatabaseRestoreResult> {
   const began = performance.now();
   const tenant = request.tenant ?? null;
-  const moment = request.backup ? parseMoment((await readManifest(ctx, request.backup)).horizon) : request.moment;
-  const chain = await storeChain(ctx, tenant, moment);
+  const named = request.backup ? await readManifest(ctx, request.backup) : undefined;
+  const moment = named ? parseMoment(named.horizon) : request.moment;
+  const chain = await storeChain(ctx, tenant, moment, named ? [named] : []);
   if (tenant !== null) requireTenant(chain, tenant, ctx.store.description);
   const clients = await connectAll(request.targetUrl, request.connections ?? 2);
   try {
@@ -70,7 +71,7 @@ export async function restoreDatabase(ctx: Context, request: DatabaseRestore): P
 }
 
 /** Without this, a mistyped tenant would make a database of shared tables that looks restored. */
-function requireTenant(chain: Chain, tenant: string, store: string): void {
+export function requireTenant(chain: Chain, tenant: string, store: string): void {
   const known = new Set([chain.base, ...chain.logs].flatMap((manifest) => Object.keys(manifest.keys)));
   if (known.has(tenant)) return;
   known.delete(SHARED);

@@ -7,6 +7,7 @@ import { protectedTables } from '../history/tables.ts';
 import type { Cut } from '../history/types.ts';
 import { formatMoment, type Moment, parseMoment } from '../moment.ts';
 import { readManifest } from '../snapshot/manifest.ts';
+import type { Manifest } from '../snapshot/types.ts';
 import type { Client } from '../sql.ts';
 import type { Chain } from './chain.ts';
 import { storeChain } from './storePlan.ts';
@@ -38,7 +39,7 @@ export interface Plan {
  * @throws RestoreError HF_TIME_UNREACHABLE with `details.nearest`, HF_TIME_FUTURE, HF_NO_BACKUP, HF_RESTORE_POINT_UNKNOWN
  */
 export async function planRestore(ctx: Context, target: Target, client?: Client): Promise<Plan> {
-  const { moment, point } = await resolveTarget(ctx, target, client);
+  const { moment, point, manifest } = await resolveTarget(ctx, target, client);
   const source = target.source ?? 'auto';
   let reason: unknown;
   if (client && moment !== undefined && source !== 'store') {
@@ -51,7 +52,7 @@ export async function planRestore(ctx: Context, target: Target, client?: Client)
     }
   }
   try {
-    const chain = await storeChain(ctx, target.tenant, moment);
+    const chain = await storeChain(ctx, target.tenant, moment, manifest ? [manifest] : []);
     return { source: 'store', moment: chain.moment, chain };
   } catch (error) {
     // Neither reaches it: the live database's answer is the one that the user can act on when there is no store at all.
@@ -89,7 +90,7 @@ async function resolveTarget(
   ctx: Context,
   target: Target,
   client?: Client,
-): Promise<{ moment?: Moment; point?: RestorePoint }> {
+): Promise<{ moment?: Moment; point?: RestorePoint; manifest?: Manifest }> {
   const named = [target.moment, target.restorePoint, target.backup].filter((t) => t !== undefined);
   if (named.length > 1) {
     throw new RestoreError('HF_TARGET_AMBIGUOUS', 'More than one target was given.', {
@@ -97,7 +98,10 @@ async function resolveTarget(
     });
   }
   if (target.moment !== undefined) return { moment: target.moment };
-  if (target.backup !== undefined) return { moment: parseMoment((await readManifest(ctx, target.backup)).horizon) };
+  if (target.backup !== undefined) {
+    const manifest = await readManifest(ctx, target.backup);
+    return { moment: parseMoment(manifest.horizon), manifest };
+  }
   if (target.restorePoint === undefined) return {};
   if (!client) {
     throw new RestoreError(
