@@ -86,7 +86,7 @@ async function where(client: Client, query: ChangeQuery): Promise<{ conditions: 
  * No change that `begin` does not see was written before this time, so an index on time can be used. The horizons know it for
  * the transactions they list; for later ones the newest blocks of the trail are read.
  */
-async function earliest(client: Client, begin: Snapshot): Promise<string | null> {
+export async function earliest(client: Client, begin: Snapshot): Promise<string | null> {
   const { rows } = await client.query(
     `with known as (
        select h.id, h.first_at, h.snapshot from holdfast.horizons h

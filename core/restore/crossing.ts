@@ -63,6 +63,14 @@ export class Crossing {
     if (then && later.length > 0) this.#refuse(table, then, later, dropped);
   }
 
+  /** The same for a change with this seq, and all that follow it. */
+  checkSince(tableId: number, seq: bigint, dropped: 'refuse' | 'ignore'): void {
+    const { table, shapes } = this.#tables.get(tableId)!;
+    const then = shapes.findLast((s) => s.fromSeq <= seq) ?? shapes[0];
+    const later = shapes.filter((s) => s.version > (then?.version ?? 0));
+    if (then && later.length > 0) this.#refuse(table, then, later, dropped);
+  }
+
   #refuse(table: BoundTable, then: Shape, later: readonly Shape[], dropped: 'refuse' | 'ignore'): void {
     const barrier = later.find((s) => s.barrier !== null)?.barrier;
     const gone = then.columns.filter((c) => !table.columns.some((now) => now.attnum === c.attnum)).map((c) => c.name);

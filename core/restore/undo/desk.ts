@@ -1,0 +1,87 @@
+/**
+ * What undos need to know of the schema, read once per connection. A service keeps a desk open, so that bringing back one
+ * field costs a few small queries; whether the schema has moved since is asked again inside every transaction.
+ */
+import { bind } from '../../datamap/bind.ts';
+import type { BoundMap, BoundTable, DataMap } from '../../datamap/types.ts';
+import { type Client, connect } from '../../sql.ts';
+import { Crossing } from '../crossing.ts';
+import { readTargets, type TargetTable } from '../target.ts';
+import { type PlainUnique, readPlainUniques } from './uniques.ts';
+
+export interface Facts {
+  readonly bound: BoundMap;
+  /** Tables of tenants, by Holdfast's id. */
+  readonly targets: ReadonlyMap<number, TargetTable>;
+  readonly byName: ReadonlyMap<string, TargetTable>;
+  readonly crossing: Crossing;
+  readonly uniques: ReadonlyMap<number, readonly PlainUnique[]>;
+  /** Tables whose row-level security binds this role. */
+  readonly guarded: readonly BoundTable[];
+  /** Digest of each table's catalog rows, by Holdfast's id. */
+  readonly stamps: ReadonlyMap<number, string>;
+}
+
+export class Desk {
+  readonly client: Client;
+  readonly #map: DataMap;
+  #facts: Facts | undefined;
+
+  constructor(client: Client, map: DataMap) {
+    this.client = client;
+    this.#map = map;
+  }
+
+  static async open(url: string, map: DataMap): Promise<Desk> {
+    return new Desk(await connect(url, 'holdfast-undo'), map);
+  }
+
+  async facts(): Promise<Facts> {
+    this.#facts ??= await readFacts(this.client, this.#map);
+    return this.#facts;
+  }
+
+  /** The schema has changed: it is read again when next asked for. */
+  forget(): void {
+    this.#facts = undefined;
+  }
+
+  async close(): Promise<void> {
+    if ('end' in this.client) await this.client.end();
+  }
+}
+
+/**
+ * Query for `id`, `stamp`: changes whenever a column, constraint, index, trigger or policy of one of these tables does. Foreign
+ * keys that point at a table show as triggers on it. Triggers go by what they are and not by when they were written, because a
+ * restore rests and wakes them.
+ */
+export const stampSql = (ids: readonly number[]): string => `
+  select t.id, md5(concat_ws(' ', c.xmin, c.relfilenode, (select string_agg(concat(a.attnum, a.xmin), ' ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid),
+    (select string_agg(concat(g.oid, g.tgenabled, g.tgtype, g.tgfoid), ' ' order by g.oid) from pg_trigger g where g.tgrelid = c.oid),
+    (select string_agg(concat(k.oid, k.xmin), ' ' order by k.oid) from pg_constraint k where k.conrelid = c.oid),
+    (select string_agg(concat(i.indexrelid, i.xmin), ' ' order by i.indexrelid) from pg_index i where i.indrelid = c.oid),
+    (select string_agg(concat(p.oid, p.xmin), ' ' order by p.oid) from pg_policy p where p.polrelid = c.oid))) as stamp
+    from holdfast.tables t join pg_class c on c.oid = t.oid where t.id = any ('{${ids.join(',')}}'::int[])`;
+
+async function readFacts(client: Client, map: DataMap): Promise<Facts> {
+  const ids = await client.query('select id from holdfast.tables where dropped_at is null');
+  // Before everything else: what changes while the rest is read will be noticed.
+  const stamps = await client.query(stampSql(ids.rows.map((r) => r.id as number)));
+  const bound = await bind(client, map);
+  const tables = bound.tables.filter((t) => t.tenant && t.key.length > 0);
+  const targets = await readTargets(client, tables);
+  const { rows } = await client.query('select oid from unnest($1::oid[]) oid where row_security_active(oid)', [
+    tables.map((t) => t.oid),
+  ]);
+  const guarded = new Set(rows.map((r) => r.oid as number));
+  return {
+    bound,
+    targets: new Map(targets.map((t) => [t.bound.id, t])),
+    byName: new Map(targets.map((t) => [t.bound.name, t])),
+    crossing: await Crossing.load(client, bound.tables),
+    uniques: await readPlainUniques(client, tables),
+    guarded: tables.filter((t) => guarded.has(t.oid)),
+    stamps: new Map(stamps.rows.map((r) => [r.id as number, r.stamp as string])),
+  };
+}

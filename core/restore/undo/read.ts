@@ -1,0 +1,103 @@
+/** Reads the changes that an undo has to know, ordered by record, as a stream of chains ready to be merged. */
+import { RestoreError } from '../../errors.ts';
+import type { Change, Text } from '../../history/types.ts';
+import type { Client } from '../../sql.ts';
+import type { Selection } from './scope.ts';
+
+export interface MarkedChange extends Change {
+  /** It is to be undone; the others came later and stay. */
+  readonly undone: boolean;
+}
+
+const BATCH = 5000;
+const ORDER = 'c.table_id, c.record, coalesce(c.before_seq, c.seq), c.seq desc';
+
+/**
+ * Streams through a cursor that ends with the transaction; memory is one batch. With `others`, every record of an undone change is
+ * read from that change on. The hour is for a clock that was set back between two changes of a record.
+ */
+export async function* readMarked(client: Client, tenant: string, selection: Selection): AsyncGenerator<MarkedChange> {
+  const own = `c.organization = ${client.escapeLiteral(tenant)} and c.action <> 'T'`;
+  const found = `${own} and ${selection.where.join(' and ')}`;
+  const columns = `c.seq::text, c.before_seq::text as before, c.xid::text, c.at::text, c.table_id as "table", c.action::text,
+    c.organization, c.record, c.person, c.user_id as "userId", c.actor::text, c.changes, c.metadata`;
+  const sql = selection.others
+    ? `with r as materialized (select c.table_id, c.record, min(c.at) as at from holdfast.trail c where ${found} group by 1, 2)
+       select ${columns}, r.table_id as keyless, ${selection.undone} as undone
+         from r left join holdfast.trail c on c.table_id = r.table_id and c.record = r.record
+          and c.at >= r.at - interval '1 hour' and ${own}
+        order by ${ORDER}`
+    : `select ${columns}, c.table_id as keyless, true as undone from holdfast.trail c where ${found} order by ${ORDER}`;
+  // Two statements in one message: for a few changes this is all there is to read.
+  const results = await client.query(
+    `declare holdfast_undo no scroll cursor for ${sql}; fetch ${BATCH} from holdfast_undo`,
+  );
+  let { rows } = (results as unknown as { rows: Raw[] }[])[1]!;
+  for (;;) {
+    for (const row of rows) yield toChange(row);
+    if (rows.length < BATCH) break;
+    ({ rows } = await client.query(`fetch ${BATCH} from holdfast_undo`));
+  }
+  await client.query('close holdfast_undo');
+}
+
+type Raw = Omit<MarkedChange, 'seq' | 'before' | 'xid'> & {
+  seq: string;
+  before: string | null;
+  xid: string;
+  keyless: number;
+};
+
+function toChange({ keyless, ...row }: Raw): MarkedChange {
+  if (row.record === null) {
+    throw new RestoreError('HF_NO_KEY', `Table ${keyless} has no key, so its changes name no record.`, {
+      action: 'Leave that table out of the undo, by naming the tables to undo.',
+      details: { table: keyless },
+    });
+  }
+  return {
+    ...row,
+    seq: BigInt(row.seq),
+    before: row.before === null ? null : BigInt(row.before),
+    xid: BigInt(row.xid),
+  };
+}
+
+/**
+ * A change of owner is written as a row that goes and a row that comes. Where both are the same record of the same tenant, it is
+ * one update of the columns that differ.
+ */
+export async function* joinMoves(changes: AsyncIterable<MarkedChange>): AsyncGenerator<MarkedChange> {
+  let gone: MarkedChange | undefined;
+  for await (const change of changes) {
+    if (gone) {
+      if (isArrival(change, gone)) {
+        yield asUpdate(gone, change);
+        gone = undefined;
+        continue;
+      }
+      yield gone;
+      gone = undefined;
+    }
+    if (change.action === 'D' && change.metadata?.moved) gone = change;
+    else yield change;
+  }
+  if (gone) yield gone;
+}
+
+const isArrival = (change: MarkedChange, gone: MarkedChange): boolean =>
+  change.action === 'I' &&
+  change.metadata?.moved === true &&
+  change.table === gone.table &&
+  change.record === gone.record &&
+  change.xid === gone.xid;
+
+function asUpdate(gone: MarkedChange, come: MarkedChange): MarkedChange {
+  const was = gone.changes as Record<string, Text>;
+  const differing = Object.entries(come.changes as Record<string, Text>).filter(([c, value]) => was[c] !== value);
+  return {
+    ...come,
+    action: 'U',
+    changes: Object.fromEntries(differing.map(([c, value]) => [c, [was[c] ?? null, value]])),
+  };
+}

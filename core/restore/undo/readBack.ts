@@ -1,0 +1,66 @@
+/** Whether a transaction wrote what it was meant to write, told from what it put into the trail: that, and nothing else. */
+import type { Text } from '../../history/types.ts';
+import type { Client } from '../../sql.ts';
+import type { TargetTable } from '../target.ts';
+import type { RecordNet } from './nets.ts';
+
+type Logged = readonly [
+  table: number,
+  record: string | null,
+  action: string,
+  changes: Record<string, Text | [Text, Text]> | null,
+  follows: boolean | null,
+];
+
+/** Rows of other tenants cannot be among what was written: the guard of the capture trigger has refused them. */
+export async function wroteExactly(
+  client: Client,
+  tenant: string,
+  nets: readonly RecordNet[],
+  targets: ReadonlyMap<number, TargetTable>,
+): Promise<boolean> {
+  const { rows } = await client.query(
+    `select json_agg(json_build_array(t.table_id, t.record, t.action, t.changes, t.metadata -> 'follows') order by t.seq) as logged
+       from holdfast.trail t
+      where t.organization = $1 and t.at >= transaction_timestamp() and t.xid = pg_current_xact_id()::text::bigint`,
+    [tenant],
+  );
+  const byRecord = new Map<string, Logged[]>();
+  for (const change of (rows[0].logged ?? []) as Logged[]) {
+    // A row whose parent changed hands is logged as moved with it, and is itself what it was.
+    if (change[4]) continue;
+    const key = JSON.stringify([change[0], change[1]]);
+    byRecord.set(key, [...(byRecord.get(key) ?? []), change]);
+  }
+  if (byRecord.size !== nets.length) return false;
+  return nets.every((net) => {
+    const changes = byRecord.get(JSON.stringify([net.table, net.record]));
+    return changes !== undefined && matches(net, changes, targets.get(net.table)!);
+  });
+}
+
+function matches(net: RecordNet, logged: readonly Logged[], target: TargetTable): boolean {
+  const names = target.columns.map((c) => c.name);
+  const [first, second] = logged;
+  if (net.action === 'update') {
+    const pairs = second ? moved(first!, second, names) : (first!.at(3) as Record<string, [Text, Text]>);
+    if (!pairs || (!second && first![2] !== 'U') || logged.length > 2) return false;
+    return names.every((name) => {
+      const pair = pairs[name];
+      if (!Object.hasOwn(net.after, name)) return pair === undefined;
+      return pair !== undefined && pair[0] === net.before[name] && pair[1] === net.after[name];
+    });
+  }
+  if (second || first![2] !== (net.action === 'insert' ? 'I' : 'D')) return false;
+  const row = first![3] as Record<string, Text>;
+  const wanted = net.action === 'insert' ? net.after : net.before;
+  return names.every((name) => row[name] === wanted[name]);
+}
+
+/** A change of owner is logged as the row that goes and the row that comes. */
+function moved(gone: Logged, come: Logged, names: readonly string[]): Record<string, [Text, Text]> | undefined {
+  if (gone[2] !== 'D' || come[2] !== 'I') return undefined;
+  const was = gone[3] as Record<string, Text>;
+  const now = come[3] as Record<string, Text>;
+  return Object.fromEntries(names.filter((n) => was[n] !== now[n]).map((n) => [n, [was[n]!, now[n]!]]));
+}

@@ -1,0 +1,205 @@
+/** What a scope means: which changes of the trail are undone, and which must be read to know what came after them. */
+
+import { didYouMean } from '../../datamap/suggest.ts';
+import type { BoundMap, BoundTable } from '../../datamap/types.ts';
+import { ConfigError, RestoreError } from '../../errors.ts';
+import { earliest } from '../../history/changes.ts';
+import { resolveCut } from '../../history/cuts.ts';
+import { recordText } from '../../history/record.ts';
+import { findRestorePoint } from '../../history/restorePoints.ts';
+import { formatSnapshot } from '../../history/snapshots.ts';
+import type { Cut } from '../../history/types.ts';
+import { parseMoment } from '../../moment.ts';
+import { type Client, joinTableName, splitTableName } from '../../sql.ts';
+import type { To, UndoScope } from './types.ts';
+
+export interface Selection {
+  /** Condition over a change `c`: it is to be undone. */
+  readonly undone: string;
+  /** Conditions by which the undone changes are found. */
+  readonly where: readonly string[];
+  /** Whether later changes by others must be read too; where a scope takes back everything since a moment, there are none. */
+  readonly others: boolean;
+  /** Only these fields. */
+  readonly columns?: ReadonlySet<string>;
+  readonly cut: Cut | null;
+  /** Of a scope that names its records, in its order. */
+  readonly named?: { readonly table: BoundTable; readonly records: readonly string[] };
+}
+
+/**
+ * Resolves names and moments. Runs outside of a REPEATABLE READ transaction, because a moment that has just passed needs a
+ * horizon of its own.
+ * @throws ConfigError HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_KEY_INVALID, HF_TRANSACTION_INVALID;
+ * RestoreError HF_SESSION_UNKNOWN, HF_TABLE_SHARED, HF_NO_KEY, HF_TIME_…, HF_RESTORE_POINT_UNKNOWN
+ */
+export async function select(client: Client, bound: BoundMap, tenant: string, scope: UndoScope): Promise<Selection> {
+  const quote = (value: string) => client.escapeLiteral(value);
+  switch (scope.kind) {
+    case 'session': {
+      const found = await sessionCondition(client, tenant, scope.session);
+      return {
+        undone: found.undone,
+        where: [...found.where, ...inTables(bound, scope.tables)],
+        others: true,
+        cut: null,
+      };
+    }
+    case 'user': {
+      const cut = await toCut(client, tenant, scope.since);
+      const undone = `(c.user_id = ${quote(scope.user)} and ${after(client, cut)})`;
+      return {
+        undone,
+        where: [undone, ...(await since(client, cut)), ...inTables(bound, scope.tables)],
+        others: true,
+        cut,
+      };
+    }
+    case 'transactions': {
+      const undone = `c.xid = any ('{${scope.transactions.map(transactionId).join(',')}}'::bigint[])`;
+      return { undone, where: [undone, ...inTables(bound, scope.tables)], others: true, cut: null };
+    }
+    case 'records': {
+      const table = tableOf(bound, scope.table);
+      const columns = scope.columns?.map((name) => columnOf(table, name));
+      const records = scope.records.map((key) => recordOf(table, key));
+      const cut = await toCut(client, tenant, scope.to);
+      const names = records.map(quote).join(', ');
+      return {
+        undone: 'true',
+        where: [`c.table_id = ${table.id}`, `c.record in (${names})`, after(client, cut)],
+        others: false,
+        cut,
+        named: { table, records },
+        ...(columns ? { columns: new Set(columns) } : {}),
+      };
+    }
+    case 'table': {
+      const table = tableOf(bound, scope.table);
+      const cut = await toCut(client, tenant, scope.to);
+      return {
+        undone: 'true',
+        where: [`c.table_id = ${table.id}`, after(client, cut), ...(await since(client, cut))],
+        others: false,
+        cut,
+      };
+    }
+    case 'tenant': {
+      const cut = await toCut(client, tenant, scope.to);
+      return { undone: 'true', where: [after(client, cut), ...(await since(client, cut))], others: false, cut };
+    }
+  }
+}
+
+async function toCut(client: Client, tenant: string, to: To): Promise<Cut> {
+  if ('point' in to) return (await findRestorePoint(client, to.point, tenant)).cut;
+  return resolveCut(client, parseMoment(to.time));
+}
+
+/** Condition over a change `c`: it was committed after the cut. */
+function after(client: Client, cut: Cut): string {
+  const sees = `pg_visible_in_snapshot(c.xid::text::xid8, ${client.escapeLiteral(formatSnapshot(cut.snapshot))}::pg_snapshot)`;
+  const extra = cut.extra.length > 0 ? ` or c.xid = any ('{${cut.extra.join(',')}}'::bigint[])` : '';
+  return `(c.xid >= ${cut.snapshot.xmin} and not (${sees}${extra}))`;
+}
+
+/** A bound that lets an index on time be used. */
+async function since(client: Client, cut: Cut): Promise<string[]> {
+  const at = await earliest(client, cut.snapshot);
+  return at ? [`c.at >= ${client.escapeLiteral(at)}::timestamptz`] : [];
+}
+
+/**
+ * A session may have several contexts (it logged in half-way, its address changed). Its changes are found through the index
+ * on its user and time; a context's first use bounds the time. The hour is for a clock that was set back.
+ */
+async function sessionCondition(
+  client: Client,
+  tenant: string,
+  session: string,
+): Promise<{ undone: string; where: string[] }> {
+  const { rows } = await client.query(
+    `select array_agg(distinct id::text) as ids, array_agg(distinct user_id) filter (where user_id is not null) as users,
+            bool_or(user_id is null) as nameless,
+            case when bool_and(first_at is not null) then (min(first_at) - interval '1 hour')::text end as since
+       from holdfast.actors where session_id = $1`,
+    [session],
+  );
+  const { ids, users, nameless, since: first } = rows[0];
+  if (!ids) {
+    throw new RestoreError('HF_SESSION_UNKNOWN', `No session ${JSON.stringify(session)} has changed anything.`, {
+      action: 'Look it up with "holdfast activity"; the id is the one that the application gave to set_actor.',
+      details: { session, tenant },
+    });
+  }
+  const undone = `c.actor = any ('{${(ids as string[]).join(',')}}'::uuid[])`;
+  const where = [undone];
+  if (!nameless) where.push(`c.user_id in (${(users as string[]).map((u) => client.escapeLiteral(u)).join(', ')})`);
+  if (first) where.push(`c.at >= ${client.escapeLiteral(first)}::timestamptz`);
+  return { undone, where };
+}
+
+function transactionId(id: bigint | string): string {
+  if (/^\d{1,19}$/.test(String(id))) return String(id);
+  throw new ConfigError('HF_TRANSACTION_INVALID', `${JSON.stringify(String(id))} is not the id of a transaction.`, {
+    action: 'Pass the xid that a restore reported, a whole number.',
+    details: { got: String(id) },
+  });
+}
+
+const inTables = (bound: BoundMap, names: readonly string[] | undefined): string[] =>
+  names ? [`c.table_id = any ('{${names.map((name) => tableOf(bound, name).id).join(',')}}'::int[])`] : [];
+
+/** The protected table of that name, with or without its schema. */
+export function tableOf(bound: BoundMap, name: string): BoundTable {
+  const { schema, relname } = splitTableName(name);
+  const full = joinTableName(schema, relname);
+  const table = bound.tables.find((t) => t.name === name || t.name === full);
+  if (!table) {
+    const names = bound.tables.map((t) => t.name);
+    throw new ConfigError('HF_TABLE_UNKNOWN', `There is no protected table ${name}.`, {
+      action: `Name one of the tables of holdfast.yaml.${didYouMean(name, names)}`,
+      details: { table: name },
+    });
+  }
+  if (!table.tenant) {
+    throw new RestoreError('HF_TABLE_SHARED', `${table.name} is shared: its rows belong to no tenant.`, {
+      action: 'What is undone for one tenant must not change what the others see. Leave the table out.',
+      details: { table: table.name },
+    });
+  }
+  if (table.key.length === 0) {
+    throw new RestoreError('HF_NO_KEY', `Table ${table.name} has no key, so its rows cannot be told apart.`, {
+      action: 'Give the table a primary key; what is changed from then on can be undone.',
+      details: { table: table.name },
+    });
+  }
+  return table;
+}
+
+function columnOf(table: BoundTable, name: string): string {
+  const column = table.columns.find((c) => c.name === name);
+  if (column && !column.generated && !table.key.includes(name)) return name;
+  const names = table.columns.filter((c) => !c.generated && !table.key.includes(c.name)).map((c) => c.name);
+  const why = column ? 'cannot be undone alone: it is generated, or part of the key' : 'is not a column of';
+  throw new ConfigError(
+    'HF_COLUMN_UNKNOWN',
+    `${JSON.stringify(name)} ${why} ${column ? '' : table.name}`.trim() + '.',
+    {
+      action: `Name one of: ${names.join(', ')}.${didYouMean(name, names)}`,
+      details: { table: table.name, column: name },
+    },
+  );
+}
+
+function recordOf(table: BoundTable, key: readonly string[]): string {
+  if (key.length === table.key.length) return recordText(key);
+  throw new ConfigError(
+    'HF_KEY_INVALID',
+    `The key of ${table.name} is (${table.key.join(', ')}), not ${key.length} values.`,
+    {
+      action: `Give ${table.key.length === 1 ? 'one value' : `${table.key.length} values, in that order`}.`,
+      details: { table: table.name, key: table.key, got: key },
+    },
+  );
+}
