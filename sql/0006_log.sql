@@ -36,6 +36,21 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     join pg_attribute p on p.attrelid = parent and p.attnum = (reach -> 'parentColumns' ->> (n - 1)::int)::int
 $$;
 
+-- Whether everything that a rule reaches its tenant or person (`what`) through is still there, up to the last parent. What has
+-- gone is noted in the rule as lost, until the next installation.
+create function holdfast.reach_stands(t holdfast.tables, what text) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select not coalesce(t.rule -> 'lost' ? what, false)
+     and not exists (
+    select from (
+      select t.oid as relation, c from jsonb_path_query(t.rule -> what, '$.column') c
+      union all select t.oid, c from jsonb_path_query(t.rule -> what, '$.columns[*]') c
+      union all select p.oid, c from holdfast.tables p, jsonb_path_query(t.rule -> what, '$.parentColumns[*]') c
+                 where p.id = (t.rule -> what ->> 'parent')::int) x
+     where not exists (select from pg_attribute a where a.attrelid = x.relation and a.attnum = x.c::int and not a.attisdropped))
+     and not exists (select from holdfast.tables p where p.id = (t.rule -> what ->> 'parent')::int and not holdfast.reach_stands(p, what))
+$$;
+
 -- A row's tenant or person (`what`) as a text expression over `alias`; a path of foreign keys becomes nested subqueries.
 create function holdfast.reach_sql(table_id integer, what text, alias text, depth integer default 1) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -46,7 +61,7 @@ declare
 begin
   select * into strict own from holdfast.tables t where t.id = table_id;
   reach := own.rule -> what;
-  if reach is null or depth > 32 then
+  if reach is null or depth > 32 or not holdfast.reach_stands(own, what) then
     return 'null::text';
   elsif reach ->> 'kind' = 'column' then
     return format('%s.%s::text', alias, holdfast.column_sql(own.oid, (reach ->> 'column')::int));
@@ -178,7 +193,7 @@ declare
 begin
   select * into own from holdfast.tables t where t.id = table_id;
   reach := own.rule -> what;
-  if reach is null then
+  if reach is null or not holdfast.reach_stands(own, what) then
     return null;
   elsif reach ->> 'kind' = 'column' then
     return row_text ->> (select a.attname::text from pg_attribute a where a.attrelid = own.oid and a.attnum = (reach ->> 'column')::int);
@@ -243,11 +258,11 @@ begin
 end $$;
 
 -- How a foreign key binds: 'strict' (a child's parent is there whenever a statement has ended), 'late' (the parent may come
--- after the child: deferrable) or 'loose' (no such key: either may be missing).
+-- after the child: deferrable) or 'loose' (no such key: either may be missing). A session that checks no keys is not considered.
 create function holdfast.binding(child oid, parent oid, reach jsonb) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce((
-    select case when current_setting('session_replication_role') = 'replica' or to_jsonb(c) ->> 'conenforced' = 'false' then 'loose'
+    select case when to_jsonb(c) ->> 'conenforced' = 'false' then 'loose'
                 when not c.condeferrable then 'strict' when c.confdeltype = 'a' then 'loose' else 'late' end
       from pg_constraint c
      where c.conrelid = child and c.confrelid = parent and c.contype = 'f'
@@ -256,7 +271,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The error that PostgreSQL raises for a foreign key without its parent, raised here: see holdfast.lookup_sql. Not when keys
--- are not checked at all.
+-- are not checked at all, or the key has been dropped since.
 create function holdfast.no_parent(table_id integer, what text, row_text jsonb) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -270,12 +285,16 @@ begin
             join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as names,
          (select string_agg(row_text ->> a.attname::text, ', ' order by k.n) from unnest(c.conkey) with ordinality k(attnum, n)
             join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as values
-    into strict key
+    into key
     from holdfast.tables t join pg_class r on r.oid = t.oid join pg_namespace n on n.oid = r.relnamespace
     join holdfast.tables q on q.id = (t.rule -> what ->> 'parent')::int join pg_class p on p.oid = q.oid
     join pg_constraint c on c.conrelid = t.oid and c.confrelid = q.oid and c.contype = 'f'
      and to_jsonb(c.conkey) = t.rule -> what -> 'columns' and to_jsonb(c.confkey) = t.rule -> what -> 'parentColumns'
+     and not c.condeferrable
    where t.id = table_id limit 1;
+  if not found then
+    return;
+  end if;
   raise foreign_key_violation using
     message = format('insert or update on table "%s" violates foreign key constraint "%s"', key.child, key.conname),
     detail = format('Key (%s)=(%s) is not present in table "%s".', key.names, key.values, key.parent),
@@ -307,6 +326,7 @@ declare
   child       holdfast.tables;
   by_tenant   boolean;
   by_person   boolean;
+  unchecked   constant boolean := current_setting('session_replication_role') = 'replica';
   row_found   record;
   was         text[];
   is_now      text[];
@@ -317,12 +337,12 @@ begin
        and ((t.rule #>> '{tenant,parent}')::int = parent_id or (t.rule #>> '{person,parent}')::int = parent_id)
      order by t.id
   loop
-    by_tenant := (child.rule #>> '{tenant,parent}')::int is not distinct from parent_id;
-    by_person := (child.rule #>> '{person,parent}')::int is not distinct from parent_id;
+    by_tenant := (child.rule #>> '{tenant,parent}')::int is not distinct from parent_id and holdfast.reach_stands(child, 'tenant');
+    by_person := (child.rule #>> '{person,parent}')::int is not distinct from parent_id and holdfast.reach_stands(child, 'person');
     by_tenant := by_tenant and old_organization is distinct from new_organization
-      and (cause = 'U' or holdfast.binding(child.oid, parent.oid, child.rule -> 'tenant') = any (case cause when 'I' then '{late,loose}' else '{loose}' end::text[]));
+      and (cause = 'U' or unchecked or holdfast.binding(child.oid, parent.oid, child.rule -> 'tenant') = any (case cause when 'I' then '{late,loose}' else '{loose}' end::text[]));
     by_person := by_person and old_person is distinct from new_person
-      and (cause = 'U' or holdfast.binding(child.oid, parent.oid, child.rule -> 'person') = any (case cause when 'I' then '{late,loose}' else '{loose}' end::text[]));
+      and (cause = 'U' or unchecked or holdfast.binding(child.oid, parent.oid, child.rule -> 'person') = any (case cause when 'I' then '{late,loose}' else '{loose}' end::text[]));
     continue when not (by_tenant or by_person);
     -- Nobody may add a row to the old tenant while the rest of them move; and the rows to move must all be visible.
     if cause = 'U' and by_tenant then

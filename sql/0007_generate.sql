@@ -86,7 +86,16 @@ begin
                                           else format('%s := %s;', variable, holdfast.reach_sql(t.id, what, alias)) end));
 end $$;
 
-create function holdfast.generate(table_id integer) returns void
+-- The statement that logs a table's rows before TRUNCATE, up to where the table or the partition is named. $1: the partition.
+create function holdfast.truncate_sql(t holdfast.tables) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select format('select holdfast.log(%s, ''D'', %s, %s, %s, r.ctid, $1, %s, ''{"truncate": true}'') from only ',
+    t.id, holdfast.reach_sql(t.id, 'tenant', 'r'), holdfast.record_sql(t.oid, t.rule -> 'key', 'r'),
+    holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))
+$$;
+
+-- `firing`: it is the table's own trigger that calls, because it found itself out of date. Then the table cannot be altered.
+create function holdfast.generate(table_id integer, firing boolean default false) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $generate$
 declare
   t         holdfast.tables;
@@ -95,9 +104,12 @@ declare
   delta     text;
   identity  jsonb;
   edges     text[];
-  name      text;
+  name      text := 'holdfast.' || quote_ident('capture_' || table_id);
+  settings  text;
 begin
   select * into strict t from holdfast.tables where id = table_id;
+  -- A reach that has lost a column or its parent tells nothing any more; see holdfast.follow.
+  t.rule := t.rule - array(select what from unnest(array['tenant', 'person']) what where not holdfast.reach_stands(t, what));
   via := coalesce('via' in (t.rule #>> '{tenant,kind}', t.rule #>> '{person,kind}'), false);
 
   -- First which columns differ, then their texts: an expression costs by its size when it first runs in a transaction, and
@@ -134,9 +146,8 @@ begin
     'new_row', holdfast.row_sql(t.oid, 'new'),
     'old_record', holdfast.record_sql(t.oid, t.rule -> 'key', 'old'),
     'new_record', holdfast.record_sql(t.oid, t.rule -> 'key', 'new'),
-    'truncate', quote_literal(format('select holdfast.log(%s, ''D'', %s, %s, %s, r.ctid, $1, %s, ''{"truncate": true}'') from only ',
-      t.id, holdfast.reach_sql(t.id, 'tenant', 'r'), holdfast.record_sql(t.oid, t.rule -> 'key', 'r'),
-      holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))),
+    'truncate', quote_literal(holdfast.truncate_sql(t)),
+    'ready', holdfast.ready_sql(t),
     'find_was', holdfast.lookup_sql(t, 'tenant', 'old_org', 'old', false) || E'\n  ' || holdfast.lookup_sql(t, 'person', 'old_person', 'old', false),
     -- In the ordinary case an owner that stands in a column goes straight into the INSERT.
     'look_up_new', case when via then holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new') end,
@@ -162,13 +173,17 @@ begin
     'carry_delete', case when edges is not null then format('perform holdfast.carry(%s, changes, org, null, person, null, ''D'');', t.id) else 'null;' end,
     'carry_move', case when edges is not null then format(
       E'perform holdfast.carry(%s, %s, old_org, org, old_person, person, ''U'');', t.id, holdfast.row_sql(t.oid, 'new')) end,
+    'maintenance', holdfast.maintenance_sql(t),
+    'maintenance_truncate', case when holdfast.maintenance_sql(t) is not null then 'perform holdfast.refuse_truncate_in_maintenance();' end,
     'check', case when 'via' = t.rule #>> '{tenant,kind}' then
       E'if current_setting(''transaction_isolation'') <> ''read committed'' then perform holdfast.check_parents(); end if;' end,
     'settle', case when via then 'if before is not null then org := next.organization; person := next.person; end if;' end);
 
-  name := 'holdfast.' || quote_ident('capture_' || t.id);
-  execute format('create or replace function %s() returns trigger language plpgsql security definer %s as %L', name,
-    holdfast.settings_sql(array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)),
+  -- Where the function itself finds that a column was added, the rest of the statement runs under its settings of before.
+  settings := holdfast.settings_sql(case when exists (select from pg_event_trigger e where e.evtname = 'holdfast_ddl')
+    then array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)
+    else '{date,timestamptz,interval,float8,bytea,money}'::regtype[]::oid[] end);
+  execute format('create or replace function %s() returns trigger language plpgsql security definer %s as %L', name, settings,
     holdfast.fill($body$
 declare
   delta       text := '';
@@ -182,8 +197,11 @@ declare
   parent      jsonb;
   awaits      jsonb;
 begin
+-- maintenance
+{maintenance}
+-- maintenance ends
 {check}
-if tg_op = 'UPDATE' then
+if tg_op = 'UPDATE' and {ready} then
 {delta}
   if delta = '' then
     if holdfast.is_own(old.xmin) and holdfast.is_link({id}, {new_record}, old.ctid) then
@@ -224,7 +242,7 @@ if tg_op = 'UPDATE' then
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'U', {new_org}, {new_record}, {new_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
           old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb);
-elsif tg_op = 'INSERT' then
+elsif tg_op = 'INSERT' and {ready} then
   if current_setting('holdfast.inserted', true) is distinct from '1' then
     perform set_config('holdfast.inserted', '1', true);
   end if;
@@ -245,7 +263,7 @@ elsif tg_op = 'INSERT' then
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'I', {new_org}, {new_record}, {new_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
           new.ctid, {part}, {new_row});
-else
+elsif tg_op = 'DELETE' and {ready} then
   if {lets_go} or current_setting('holdfast.inserted', true) <> '' or current_setting('holdfast.awaits', true) <> '' or {special} then
     {find_old}
     changes := {old_row};
@@ -269,26 +287,45 @@ else
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'D', {old_org}, {old_record}, {old_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
           old.ctid, {part}, {old_row});
+else
+  perform holdfast.catch_up({id});
+  if tg_op = 'UPDATE' then
+    perform holdfast.capture({id}, tg_op, tg_relid, old, new, old.ctid, old.xmin, new.ctid);
+  elsif tg_op = 'INSERT' then
+    perform holdfast.capture({id}, tg_op, tg_relid, null, new, null, null, new.ctid);
+  else
+    perform holdfast.capture({id}, tg_op, tg_relid, old, null, old.ctid, old.xmin, null);
+  end if;
 end if;
 return null;
 end $body$, parts));
 
   execute format('create or replace function %s() returns trigger language plpgsql security definer %s as %L',
-    'holdfast.' || quote_ident('truncate_' || t.id),
-    holdfast.settings_sql(array(select a.atttypid from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)),
+    'holdfast.' || quote_ident('truncate_' || t.id), settings,
     holdfast.fill($body$
 begin
+  -- maintenance
+  {maintenance_truncate}
+  -- maintenance ends
   -- TRUNCATE removes also what the transaction's snapshot cannot see, and the trail would lack those rows.
   if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
     raise exception 'TRUNCATE of the protected table % needs READ COMMITTED, the transaction is %', tg_relid::regclass,
       upper(current_setting('transaction_isolation'))
       using errcode = 'HF002', hint = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED, or use DELETE.';
   end if;
-  execute {truncate} || tg_relid::regclass || ' r' using {part}::oid;
+  if {ready} then
+    execute {truncate} || tg_relid::regclass || ' r' using {part}::oid;
+  else
+    perform holdfast.catch_up({id});
+    execute (select holdfast.truncate_sql(t) from holdfast.tables t where t.id = {id}) || tg_relid::regclass || ' r' using {part}::oid;
+  end if;
   perform holdfast.log({id}, 'T', null, null, null, null, {part}, null, jsonb_build_object('table', tg_relid::regclass::text));
   return null;
 end $body$, parts));
-  perform holdfast.attach(t.id);
+  update holdfast.tables set form = holdfast.form(t.id), storage = holdfast.storage(t.oid) where id = t.id;
+  if not firing then
+    perform holdfast.attach(t.id);
+  end if;
 end $generate$;
 
 -- Creates the triggers where they are missing and makes them fire always, in partitions too: a role that may set
@@ -320,5 +357,11 @@ begin
                where g.tgrelid = any (tree) and g.tgname in ('!holdfast', '!holdfast_truncate') and g.tgenabled <> 'A' loop
     execute format('alter table %s enable always trigger %I', part.tgrelid::regclass, part.tgname);
   end loop;
-  update holdfast.tables set leaves = array(select x from unnest(tree) x where x <> t.oid order by x) where id = t.id;
+  update holdfast.tables set leaves = holdfast.leaves_of(t.oid) where id = t.id;
 end $$;
+
+-- Everything below a partitioned table, sorted.
+create function holdfast.leaves_of(relation oid) returns oid[]
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select array(select relid::oid from pg_partition_tree(relation) where relid <> relation order by 1)
+$$;

@@ -1,6 +1,9 @@
 -- Keeping up with the schema. Each shape that a table had is a version; history is carried across versions by attribute
 -- number, and where that would not be right the newer version holds a barrier that says why.
 
+-- What a table's trigger functions were generated from, and its storage then.
+alter table holdfast.tables add column form text, add column storage jsonb;
+
 -- The present shape. `missing` is what rows written before the column existed have in it.
 create function holdfast.shape(relation oid) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set intervalstyle = 'postgres'
@@ -97,6 +100,28 @@ begin
   return null;
 end $$;
 
+-- What a table looks like on disk: the transactions that last wrote its columns' entries in the catalog, and its files.
+create function holdfast.storage(relation oid) returns jsonb
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select jsonb_build_object(
+    'columns', (select jsonb_object_agg(a.attnum, a.xmin::text) from pg_attribute a
+                 where a.attrelid = relation and a.attnum > 0 and not a.attisdropped),
+    'files', (select jsonb_object_agg(c.oid::bigint, c.relfilenode::bigint) from pg_class c
+               where c.relkind = 'r' and (c.oid = relation or c.oid in (select relid from pg_partition_tree(relation)))))
+$$;
+
+-- Without event triggers: a column that was altered although its shape is as before, in a table that has new files. It was
+-- computed anew, or TRUNCATE or VACUUM FULL and a change of no account came together; which, nobody can tell any more.
+create function holdfast.may_be_rewritten(t holdfast.tables, was jsonb, is_now jsonb) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select not exists (select from pg_event_trigger e where e.evtname = 'holdfast_rewrite' and e.evtenabled <> 'D')
+     and exists (select from jsonb_each(t.storage -> 'files') f where s -> 'files' -> f.key <> f.value)
+     and exists (select from jsonb_each(t.storage -> 'columns') c where s -> 'columns' -> c.key <> c.value
+                    and (select x from jsonb_array_elements(was) x where x ->> 'attnum' = c.key)
+                      = (select x from jsonb_array_elements(is_now) x where x ->> 'attnum' = c.key))
+    from holdfast.storage(t.oid) s
+$$;
+
 -- Whether the running statement has rewritten the table, or a partition of it, for a column's type.
 create function holdfast.was_rewritten(relation oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -106,35 +131,46 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Brings one table's record, functions and triggers up to the catalog. `trusted`: the running statement is a plain ALTER TABLE
--- without USING. Returns whether anything had changed.
-create function holdfast.follow(table_id integer, trusted boolean default false) returns boolean
+-- without USING. `firing`: see holdfast.generate. Returns whether anything had changed.
+create function holdfast.follow(table_id integer, trusted boolean default false, firing boolean default false) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   t        holdfast.tables;
   last     holdfast.table_versions;
   shape    jsonb;
   key      jsonb;
+  lost     text[];
   reason   text;
 begin
   select * into strict t from holdfast.tables where id = table_id for update;
   update holdfast.tables set name = holdfast.table_name(t.oid) where id = table_id and name is distinct from holdfast.table_name(t.oid);
   shape := holdfast.shape(t.oid);
   key := holdfast.key_of(t.oid);
+  lost := array(select what from unnest(array['tenant', 'person']) what where t.rule ? what and not holdfast.reach_stands(t, what));
   select * into last from holdfast.table_versions v where v.table_id = t.id order by version desc limit 1;
-  if last.version is null then
-    reason := null;
-  else
-    reason := coalesce(holdfast.barrier(t.id, last.columns, shape, last.key, key, trusted), holdfast.moved_partition(t),
-                       case when not trusted and holdfast.was_rewritten(t.oid) then 'its values may have been computed anew by ALTER TABLE' end);
+  if last.version is not null then
+    reason := coalesce(
+      holdfast.barrier(t.id, last.columns, shape, last.key, key, trusted), holdfast.moved_partition(t),
+      case when not trusted and (holdfast.was_rewritten(t.oid) or holdfast.may_be_rewritten(t, last.columns, shape))
+           then 'its values may have been computed anew by ALTER TABLE' end,
+      case when lost <> '{}' then format('what told the %s of its rows was dropped', array_to_string(lost, ' and the ')) end);
     if reason is null and last.columns = shape and last.key = key then
-      perform holdfast.attach(t.id);
+      if t.form is distinct from holdfast.form(t.id) then
+        perform holdfast.generate(t.id, firing);
+      elsif not firing then
+        perform holdfast.attach(t.id);
+      end if;
       return false;
     end if;
   end if;
-  update holdfast.tables set rule = jsonb_set(rule, '{key}', key) where id = t.id;
+  update holdfast.tables set rule = jsonb_set(rule - lost, '{key}', key)
+      || case when lost <> '{}' then jsonb_build_object('lost', coalesce(rule -> 'lost', '[]') || to_jsonb(lost)) else '{}' end where id = t.id;
   insert into holdfast.table_versions (table_id, version, from_seq, xid, columns, key, barrier)
   values (t.id, coalesce(last.version, 0) + 1, nextval('holdfast.seq'), txid_current(), shape, key, reason);
-  perform holdfast.generate(t.id);
+  if firing then
+    update holdfast.tables set leaves = holdfast.leaves_of(t.oid) where id = t.id;
+  end if;
+  perform holdfast.generate(t.id, firing);
   return true;
 end $$;
 
@@ -216,8 +252,11 @@ begin
       from holdfast.table_versions v where v.table_id = t.id order by v.version desc limit 1;
     update holdfast.tables set oid = null, dropped_at = clock_timestamp() where id = t.id;
   end loop;
-  for t in select p.* from holdfast.tables p where p.dropped_at is null and exists (
-             select from unnest(p.leaves) l where not exists (select from pg_class c where c.oid = l)) loop
+  -- What lost a partition, or the parent that it was reached through.
+  for t in select p.* from holdfast.tables p where p.dropped_at is null and (
+             exists (select from unnest(p.leaves) l where not exists (select from pg_class c where c.oid = l))
+             or p.rule ? 'tenant' and not holdfast.reach_stands(p, 'tenant')
+             or p.rule ? 'person' and not holdfast.reach_stands(p, 'person')) loop
     perform holdfast.follow(t.id);
   end loop;
 end $$;

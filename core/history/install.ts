@@ -3,7 +3,7 @@ import type { BoundMap, BoundTable, Reach } from '../datamap/types.ts';
 import { ConfigError } from '../errors.ts';
 import { type Client, qualified } from '../sql.ts';
 import { advance } from './advance.ts';
-import { followDdl } from './followDdl.ts';
+import { followDdl, startFollowing } from './followDdl.ts';
 import { underLock } from './lock.ts';
 import { migrate } from './migrate.ts';
 import { createPartitions } from './partitions.ts';
@@ -47,13 +47,14 @@ export async function install(
     const removed = await forget(client, bound);
     const { moment } = await firstMoment(client);
     await fillRules(client, bound, moment);
+    const followsDdl = await followDdl(client);
     // `follow` writes the triggers of tables that are new or have changed; those of the rest may have new rules to keep.
     await client.query(
       `with followed as materialized (
          select id, holdfast.follow(id) as generated from (select id from holdfast.tables where dropped_at is null order by id) t)
        select holdfast.generate(id) from followed where not generated`,
     );
-    const followsDdl = await followDdl(client);
+    if (followsDdl) await startFollowing(client);
     return {
       migrations,
       tables: bound.tables.map((t) => t.name),

@@ -74,6 +74,28 @@ test('a dropped table keeps its history and does not stop anything', async () =>
   expect((await shop.changes()).length).toBe(1);
 });
 
+test('a table whose tenant column is dropped is still written and captured, and history says why it ends', async () => {
+  const other = await openShop();
+  await other.client.query("insert into shop.docs values (1, 'a'); insert into shop.lines values (1, 1, 'x')");
+  await other.changes();
+  await other.client.query('alter table shop.docs drop column tenant');
+  await other.client.query("update shop.docs set title = 'x'; update shop.lines set txt = 'y'");
+  expect(await other.changes()).toEqual(['docs U 1 {"title":[null,"x"]}', 'lines U ["1", "1"] {"txt":["x","y"]}']);
+  await other.client.query('drop table shop.docs cascade');
+  await other.client.query("update shop.lines set txt = 'z'");
+  expect(await other.changes()).toEqual(['lines U ["1", "1"] {"txt":["y","z"]}']);
+  const { rows } = await other.client.query(
+    `select t.name, v.barrier from holdfast.table_versions v join holdfast.tables t on t.id = v.table_id
+      where v.barrier is not null order by t.name desc, v.from_seq`,
+  );
+  expect(rows.map((r) => `${r.name}: ${r.barrier}`)).toEqual([
+    'shop.lines: what told the tenant of its rows was dropped',
+    'shop.docs: what told the tenant of its rows was dropped',
+    'shop.docs: the table was dropped',
+  ]);
+  await other.database.drop();
+});
+
 test('a new partition is captured, TRUNCATE included; one attached with rows is a barrier', async () => {
   await shop.client.query(`
     create table shop.log (id int, day int, tenant text, primary key (id, day)) partition by range (day);
