@@ -18,15 +18,15 @@ export async function anchor(
   client: Client,
   last: WrittenEntry,
 ): Promise<number> {
-  const { log } = last.entry;
+  const { log, since } = last.entry;
   let from = last.entry.number;
-  while (from > 0 && !(await ctx.store.head(anchorName(log, from)))) from--;
+  while (from >= since && !(await ctx.store.head(anchorName(log, from)))) from--;
   if (from === last.entry.number) return 0;
   await openStore(ctx, { create: true });
   const { rows } = await client.query(
     `select number::text, document from holdfast.seal_entries
-      where number > $1 and number <= $2 and document::jsonb ->> 'log' = $3 order by number`,
-    [from, last.entry.number, log],
+      where number > $1 and number <= $2 order by number`,
+    [from, last.entry.number],
   );
   for (const { number, document } of rows) {
     try {
@@ -41,7 +41,7 @@ export async function anchor(
 
 export interface AnchorReport {
   readonly faults: readonly Fault[];
-  /** The newest entry that the store vouches for; 0: none. */
+  /** The newest entry that the store vouches for. */
   readonly anchored: number;
 }
 
@@ -54,8 +54,8 @@ export async function checkAnchors(
   last: WrittenEntry,
   documentOf: (number: number) => Promise<string | undefined>,
 ): Promise<AnchorReport> {
-  const { log, number } = last.entry;
-  const newest = await newestAnchor(store, log, number);
+  const { log, number, since } = last.entry;
+  const newest = await newestAnchor(store, last);
   const faults: Fault[] = [];
   if (newest > number) {
     faults.push({
@@ -69,8 +69,8 @@ export async function checkAnchors(
     const bytes = await store.get(anchorName(log, n));
     return bytes.toString('utf8') === `${await documentOf(n)}\n`;
   };
-  if (anchored > 0 && !(await same(anchored))) {
-    const replaced = await firstReplaced(same, anchored);
+  if (anchored >= since && !(await same(anchored))) {
+    const replaced = await firstReplaced(same, since, anchored);
     faults.push({
       kind: 'tail-replaced',
       entry: replaced,
@@ -82,8 +82,8 @@ export async function checkAnchors(
 }
 
 /** The first number whose anchor differs; what follows a different one differs too. */
-async function firstReplaced(same: (n: number) => Promise<boolean>, bad: number): Promise<number> {
-  let low = 1;
+async function firstReplaced(same: (n: number) => Promise<boolean>, since: number, bad: number): Promise<number> {
+  let low = since;
   let high = bad;
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -93,11 +93,12 @@ async function firstReplaced(same: (n: number) => Promise<boolean>, bad: number)
   return low;
 }
 
-/** Looks around where it should be, so that a long log is not listed. 0: there is none. */
-async function newestAnchor(store: ObjectStore, log: string, expected: number): Promise<number> {
+/** Number of the newest anchor of a log. Looks around where it should be, so that a long log is not listed. */
+export async function newestAnchor(store: ObjectStore, last: WrittenEntry): Promise<number> {
+  const { log, since, number: expected } = last.entry;
   const there = async (n: number) => (await store.head(anchorName(log, n))) !== undefined;
   let at = expected;
-  while (at > 0 && !(await there(at))) at--;
+  while (at >= since && !(await there(at))) at--;
   if (at < expected) return at;
   let step = 1;
   while (await there(at + step)) {

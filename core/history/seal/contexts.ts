@@ -51,5 +51,4 @@ const WRITTEN: Readonly<Record<string, string>> = {
 
 /** A value as COPY's text format writes it. */
 export const copyField = (value: string | null): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what COPY escapes
   value === null ? '\\N' : value.replace(/[\\\b\f\n\r\t\v]/g, (c) => WRITTEN[c]!);

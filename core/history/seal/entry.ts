@@ -46,12 +46,15 @@ export async function makeEntry(
   body: EntryBody,
   options: { newLog?: boolean } = {},
 ): Promise<WrittenEntry> {
+  const number = (before?.entry.number ?? 0) + 1;
+  const goesOn = before && !options.newLog ? before.entry : undefined;
   const unsigned = {
     format: SEAL_FORMAT,
     version: SEAL_VERSION,
-    log: before && !options.newLog ? before.entry.log : randomBytes(16).toString('hex'),
+    log: goesOn?.log ?? randomBytes(16).toString('hex'),
+    since: goesOn?.since ?? number,
     epoch,
-    number: (before?.entry.number ?? 0) + 1,
+    number,
     previous: before?.sha256 ?? NOTHING,
     at: new Date().toISOString(),
     chains: heads.size,

@@ -47,7 +47,7 @@ export async function checkGroup(
  * Dropping a partition cannot be seen through a snapshot, so the trail is locked before the snapshot is taken: against being
  * dropped from, not against being written to.
  */
-async function inOneSnapshot<T>(client: pg.Client, second: pg.Client, work: () => Promise<T>): Promise<T> {
+export async function inOneSnapshot<T>(client: pg.Client, second: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin isolation level repeatable read');
   try {
     await client.query('lock table holdfast.trail in access share mode');
@@ -86,7 +86,7 @@ async function readRows(
   }
 }
 
-async function tableNames(client: pg.Client): Promise<Map<string, string>> {
+export async function tableNames(client: pg.Client): Promise<Map<string, string>> {
   const { rows } = await client.query<{ id: number; name: string }>('select id, name from holdfast.tables');
   return new Map(rows.map(({ id, name }) => [String(id), name]));
 }

@@ -13,6 +13,8 @@ interface EntryBase {
   readonly version: number;
   /** 32 hex digits: the log that this entry belongs to, and the folder of its anchors. */
   readonly log: string;
+  /** Number of the log's first entry: 1, or that of a `resume`. */
+  readonly since: number;
   readonly epoch: string;
   /** From 1, without gaps. */
   readonly number: number;

@@ -67,6 +67,7 @@ export async function verify(ctx: VerifyContext, options: VerifyOptions = {}): P
     const anchors = await compareEnds(clients[0], ctx, options, log, report);
     progress.start('verifying', log.rows, 'rows');
     const totals = await verifyBatches(clients, log, report, progress);
+    await strayRows(clients[0], report);
     progress.done();
     return {
       ok: faultCount === 0,
@@ -107,6 +108,19 @@ async function compareEnds(
   const { faults, anchored } = await checkAnchors(ctx.store, log.last, (number) => documentOf(client, number));
   for (const fault of faults) report(fault);
   return anchored;
+}
+
+/** Rows of transactions that cannot be: no batch has sealed them, and none ever would. */
+async function strayRows(client: pg.Client, report: (fault: Fault) => void): Promise<void> {
+  const { rows } = await client.query<{ seq: string; table: string; tenant: string | null; xid: string }>(
+    `select t.seq::text, coalesce(n.name, t.table_id::text) as table, t.organization as tenant, t.xid::text
+       from holdfast.trail t left join holdfast.tables n on n.id = t.table_id
+      where t.xid < 3 or t.xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint order by t.seq limit 1000`,
+  );
+  for (const { seq, table, tenant, xid } of rows) {
+    const message = `Change ${seq} (${table}) names transaction ${xid}, which this server never ran.`;
+    report({ kind: 'inserted', message, tenant, seq, table });
+  }
 }
 
 interface Totals {
