@@ -3,30 +3,43 @@ import { formatMoment, type Moment } from '../moment.ts';
 import { type Client, ident } from '../sql.ts';
 import { underLock } from './lock.ts';
 import { atSql } from './moments.ts';
+import type { SealKeys } from './seal/log.ts';
+import { notePruning } from './seal/pruneNote.ts';
 import { formatSnapshot } from './snapshots.ts';
 import type { Snapshot } from './types.ts';
 
 export interface PruneReport {
   /** Months that were dropped, as partition names. */
   readonly dropped: readonly string[];
-  /** Months that could have gone by their age but hold changes that are in no backup yet. */
+  /** Months that could have gone by their age but hold changes that are in no backup yet, or in no seal. */
   readonly kept: readonly string[];
   /** History in the database now begins here; null: nothing was dropped. */
   readonly begins: string | null;
 }
 
+export interface PruneOptions {
+  readonly before: Moment;
+  readonly archivedTo: Snapshot;
+  /** The backup that `archivedTo` is of. */
+  readonly archivedBy?: string;
+  readonly seals?: SealKeys;
+}
+
 /**
  * Drops whole months that ended by `before`, each only when `archivedTo` (the `log.to` of a complete backup) sees every change
  * in it. Dropping is instant. From then on moments before the new beginning are refused, and backups serve them.
- * `preview` does it and rolls it back.
+ * `seals` signs what goes, so that `holdfast audit verify` knows; needed once the trail is sealed. `preview` does it and rolls
+ * it back.
  * @throws DatabaseError HF_LOCK_TIMEOUT, HF_HISTORY_EMPTY
  */
 export async function prune(
   client: Client,
-  options: { readonly before: Moment; readonly archivedTo: Snapshot; readonly preview?: boolean },
+  options: PruneOptions & { readonly preview?: boolean },
 ): Promise<PruneReport> {
   try {
     return await underLock(client, 5_000, async () => {
+      // First of all locks: a run of sealing holds it while it reads the partitions.
+      await client.query("select pg_advisory_xact_lock(hashtextextended('holdfast.seal', 0))");
       const report = await dropMonths(client, options);
       if (options.preview) throw new Previewed(report);
       return report;
@@ -46,10 +59,7 @@ class Previewed extends Error {
   }
 }
 
-async function dropMonths(
-  client: Client,
-  options: { readonly before: Moment; readonly archivedTo: Snapshot },
-): Promise<PruneReport> {
+async function dropMonths(client: Client, options: PruneOptions): Promise<PruneReport> {
   // The same lock as advance(): no horizon may be added while the old ones go.
   await client.query("select pg_advisory_xact_lock(hashtextextended('holdfast.advance', 0))");
   const { rows } = await client.query(
@@ -59,26 +69,28 @@ async function dropMonths(
       order by c.relname`,
     [formatMoment(options.before)],
   );
-  const dropped: string[] = [];
+  const archived: string[] = [];
   const kept: string[] = [];
-  let newest = 0n;
   for (const { name } of rows as { name: string }[]) {
-    const table = `holdfast.${ident(name)}`;
-    await client.query(`lock table ${table} in access exclusive mode`);
+    await client.query(`lock table holdfast.${ident(name)} in access exclusive mode`);
     const { rows: found } = await client.query(
-      `select coalesce(max(xid), 0)::text as newest,
-              coalesce(bool_and(pg_visible_in_snapshot(xid::text::xid8, $1::pg_snapshot)), true) as archived from ${table}`,
+      `select coalesce(bool_and(pg_visible_in_snapshot(xid::text::xid8, $1::pg_snapshot)), true) as yes
+         from holdfast.${ident(name)}`,
       [formatSnapshot(options.archivedTo)],
     );
     // Months go in order: history must not have holes.
-    if (!found[0].archived || kept.length > 0) {
-      kept.push(name);
-      continue;
-    }
-    newest = BigInt(found[0].newest) > newest ? BigInt(found[0].newest) : newest;
+    (found[0].yes && kept.length === 0 ? archived : kept).push(name);
+  }
+  const { seals, archivedBy } = options;
+  const dropped = seals ? await notePruning(client, seals, archived, archivedBy ?? null) : archived;
+  kept.unshift(...archived.slice(dropped.length));
+  let newest = 0n;
+  for (const name of dropped) {
+    const table = `holdfast.${ident(name)}`;
+    const { rows: last } = await client.query(`select coalesce(max(xid), 0)::text as xid from ${table}`);
+    newest = BigInt(last[0].xid) > newest ? BigInt(last[0].xid) : newest;
     await client.query(`alter table holdfast.trail detach partition ${table}`);
     await client.query(`drop table ${table}`);
-    dropped.push(name);
   }
   return { dropped, kept, begins: dropped.length > 0 ? await begin(client, newest) : null };
 }
