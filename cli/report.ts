@@ -11,6 +11,8 @@ export interface Report {
   readonly text: string;
   /** 0 done; 1 done, but something needs attention (findings, faults). @default 0 */
   readonly exitCode?: 0 | 1;
+  /** The command has printed everything itself. @default false */
+  readonly silent?: boolean;
 }
 
 export interface GlobalOptions {
@@ -35,7 +37,7 @@ const USAGE = new Set([
 export async function runAndReport(options: GlobalOptions, work: () => Promise<Report>): Promise<void> {
   try {
     const report = await work();
-    console.log(options.json ? toJson(report.json) : report.text);
+    if (!report.silent) console.log(options.json ? toJson(report.json) : report.text);
     process.exitCode = report.exitCode ?? 0;
   } catch (error) {
     process.exitCode = showError(error, options.json);

@@ -11,6 +11,7 @@ import { listCommand } from './list.ts';
 import { maintainCommand } from './maintain.ts';
 import { pointInTimeRecoveryCommand } from './pointInTimeRecovery.ts';
 import { pruneCommand } from './prune.ts';
+import { queryCommand } from './query.ts';
 import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
@@ -21,6 +22,12 @@ import { validateCommand } from './validate.ts';
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
   'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
-  'Get things back:': [pointInTimeRecoveryCommand, restoreCommand, restoreDatabaseCommand, restorePointCommand],
+  'Get things back:': [
+    pointInTimeRecoveryCommand,
+    restoreCommand,
+    restoreDatabaseCommand,
+    restorePointCommand,
+    queryCommand,
+  ],
   'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand],
 };
