@@ -10,7 +10,11 @@ import { ACCOUNT, PRIMARY, SECONDARY, templateOf } from './world.ts';
 
 const vault = (props: Partial<VaultProps> = {}) =>
   templateOf((scope) => {
-    const made = new Vault(scope, 'Vault', { bucketName: 'the-vault', lock: { mode: 'governance', days: 35 }, ...props });
+    const made = new Vault(scope, 'Vault', {
+      bucketName: 'the-vault',
+      lock: { mode: 'governance', days: 35 },
+      ...props,
+    });
     const role = (id: string) => new Role(scope, id, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     made.grantWrite(role('Writer'));
     made.grantExpire(role('Cleaner'));

@@ -1,0 +1,69 @@
+import { expect, test } from '@jest/globals';
+import type { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Installation } from '../../lib/installation.ts';
+import { AirGappedStack } from '../../lib/stacks/airGappedStack.ts';
+import { KeyStack } from '../../lib/stacks/keyStack.ts';
+import { SecondaryStack } from '../../lib/stacks/secondaryStack.ts';
+import { ACCOUNT, newApp, PRIMARY, SECONDARY } from './world.ts';
+
+const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
+const key = (id: string) => `arn:aws:kms:${PRIMARY}:${ACCOUNT}:key/${id}`;
+const OTHER_ACCOUNT = '444455556666';
+
+function stacks(): Record<'keys' | 'secondary' | 'airGapped', Stack> {
+  const app = newApp();
+  return {
+    keys: new KeyStack(app, 'Keys', { installation, env: { account: ACCOUNT, region: PRIMARY } }),
+    secondary: new SecondaryStack(app, 'Secondary', {
+      installation,
+      wrappingKeyArn: key('mrk-1'),
+      signingKeyArn: key('mrk-2'),
+      lock: { mode: 'governance', days: 35 },
+      env: { account: ACCOUNT, region: SECONDARY },
+    }),
+    airGapped: new AirGappedStack(app, 'AirGapped', {
+      installation,
+      account: OTHER_ACCOUNT,
+      env: { account: OTHER_ACCOUNT, region: SECONDARY },
+    }),
+  };
+}
+
+test('no stack reads from another: what one needs of another region is given to it', () => {
+  for (const stack of Object.values(stacks())) {
+    expect(stack.dependencies).toEqual([]);
+    const text = JSON.stringify(Template.fromStack(stack).toJSON());
+    expect(text).not.toMatch(/Fn::ImportValue|Custom::CrossRegion|ExportsReader|ExportsWriter/);
+  }
+});
+
+test('in the other region the root key refuses the same, and is the same', () => {
+  const template = Template.fromStack(stacks().secondary);
+  const replicas = Object.values(template.findResources('AWS::KMS::ReplicaKey'));
+  expect(replicas.map((replica) => replica.Properties.PrimaryKeyArn)).toEqual([key('mrk-1'), key('mrk-2')]);
+  const sids = replicas[0]!.Properties.KeyPolicy.Statement.map((statement: { Sid?: string }) => statement.Sid);
+  expect(sids).toEqual(expect.arrayContaining(['OnlyForAKnownPurpose', 'OnlyForOneTenant']));
+  const app = newApp();
+  const notMultiRegion = { installation, wrappingKeyArn: key('1'), signingKeyArn: key('mrk-2') };
+  const lock = { mode: 'governance', days: 35 } as const;
+  expect(() => new SecondaryStack(app, 'S', { ...notMultiRegion, lock })).toThrow('wrappingKeyArn: expected');
+});
+
+test('the air-gapped copy is in another account, and nobody there can delete it', () => {
+  Template.fromStack(stacks().airGapped).hasResourceProperties('AWS::S3::Bucket', {
+    BucketName: `holdfast-airgap-${OTHER_ACCOUNT}-${SECONDARY}`,
+    ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 400 } } },
+  });
+  expect(() => new AirGappedStack(newApp(), 'A', { installation, account: ACCOUNT })).toThrow('another account');
+});
+
+test('what holds keys and backups is not deleted with its stack', () => {
+  for (const stack of Object.values(stacks())) {
+    expect(stack.terminationProtection).toBe(true);
+    const resources = Object.values(Template.fromStack(stack).toJSON().Resources) as Record<string, unknown>[];
+    const precious = resources.filter((r) => /S3::Bucket$|KMS::(Replica)?Key$|GlobalTable$/.test(String(r.Type)));
+    expect(precious.length).toBeGreaterThan(0);
+    for (const resource of precious) expect(resource).toMatchObject({ DeletionPolicy: 'Retain' });
+  }
+});
