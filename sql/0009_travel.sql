@@ -289,12 +289,29 @@ end $$;
 -- The live row, alias t, whose record id is `record`, an expression: a join with the key's columns in their own types.
 create function holdfast.live_sql(t holdfast.tables, record text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select format('%s t, jsonb_to_record(jsonb_build_object(%s)) k(%s) where %s', t.oid::regclass,
-           string_agg(format('%L, %s', 'k' || n, case when m = 1 then record else format('(%s)::jsonb ->> %s', record, n - 1) end), ', ' order by n),
-           string_agg(format('%I %s', 'k' || n, format_type(holdfast.base_type(a.atttypid), -1)), ', ' order by n),
-           string_agg(holdfast.equals_sql(format('t.%I', a.attname), a.atttypid, format('k.%I', 'k' || n), a.atttypid), ' and ' order by n))
+  select format('%s t where %s', t.oid::regclass, string_agg(holdfast.equals_sql(
+           format('t.%I', a.attname), a.atttypid,
+           -- A cast that is a function is not the inverse of the type's output; a record is read by its input.
+           case when exists (select from pg_cast x where x.castsource = 'text'::regtype and x.casttarget = y.typid and x.castmethod = 'f')
+             then format('(select j.k from jsonb_to_record(jsonb_build_object(''k'', %s)) j(k %s))', y.part, format_type(y.typid, -1))
+             else format('(%s)::%s', y.part, format_type(y.typid, -1)) end, a.atttypid), ' and ' order by k.n))
     from (select k.n, k.attnum, count(*) over () as m from jsonb_array_elements_text(t.rule -> 'key') with ordinality k(attnum, n)) k
     join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum::int
+    cross join lateral (select holdfast.base_type(a.atttypid) as typid,
+                               case when k.m = 1 then record else format('(%s)::jsonb ->> %s', record, k.n - 1) end as part) y
+$$;
+
+-- A live row, alias `alias`, as {column: text}: what holdfast.row_sql gives, but cheap to write out; every question does.
+create function holdfast.texts_sql(relation oid, alias text) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select 'jsonb_object(array[' || coalesce(string_agg(format(
+           case when y.typnamespace = 'pg_catalog'::regnamespace and y.typname in (
+                  'int2', 'int4', 'int8', 'oid', 'uuid', 'numeric', 'text', 'varchar', 'float4', 'float8', 'date', 'time', 'timetz',
+                  'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'bytea')
+                then '%1$L, %2$s.%3$I::text' else '%1$L, case when num_nulls(%2$s.%3$I) = 0 then format(''%%s'', %2$s.%3$I) end' end,
+           a.attname, alias, a.attname), ', ' order by a.attnum), '') || ']::text[])'
+    from pg_attribute a join pg_type y on y.oid = a.atttypid
+   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
 $$;
 
 create function holdfast.row_literal(fields text[]) returns text
@@ -334,12 +351,15 @@ end $$;
 -- it was at the cut: `texts`, {column: text}, null where there was none. `filter` narrows the rows of the trail, alias c.
 create function holdfast.past_sql(t holdfast.tables, cut holdfast.cut, tenant text, filter text, name text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select holdfast.fill($sql${name}_changed as materialized (
-    select c.record, c.seq, c.action, c.changes, row_number() over w as n,
-           count(*) filter (where c.action <> 'U') over (w rows between unbounded preceding and 1 preceding) as ended
+  select holdfast.fill($sql${name}_read as materialized (
+    -- Apart from the window, whose order would draw the planner to an index that reads other tenants' changes.
+    select c.record, coalesce(c.before_seq, c.seq) as place, c.seq, c.action, c.changes
       from holdfast.trail c
      where c.table_id = {id} and c.record is not null and {mine} and {filter} and {after}
-    window w as (partition by c.record order by coalesce(c.before_seq, c.seq), c.seq desc)
+  ), {name}_changed as (
+    select c.*, row_number() over w as n,
+           count(*) filter (where c.action <> 'U') over (w rows between unbounded preceding and 1 preceding) as ended
+      from {name}_read c window w as (partition by c.record order by c.place, c.seq desc)
   ), {name}_ends as (
     -- Undone, an insert leaves nothing; a delete leaves the row; after updates alone the row is there still.
     select record, min(action) filter (where n = 1) as first, bool_or(action = 'D') as whole
@@ -358,13 +378,13 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
                           else (coalesce(l.texts, {missing}) || coalesce(x.texts, '{}')) - {computed} end as texts
       from {name}_ends e
       left join {name}_texts x using (record)
-      left join lateral (select {row} as texts from {live} and {own} and e.first = 'U' and not e.whole) l on true
+      left join lateral (select {row} as texts from {live} and {own}) l on true
   )$sql$, jsonb_build_object(
     'name', name, 'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'filter', filter, 'after', holdfast.after_cut_sql(cut),
     'column', holdfast.name_sql(t, 'e.key'), 'later', quote_literal(holdfast.came_later(t, cut)) || '::jsonb',
     'computed', quote_literal(holdfast.computed_later(t, cut)) || '::text[]',
     'missing', case when row_security_active(t.oid) then 'null::jsonb' else format('holdfast.broken(%L, e.record)', t.name) end,
-    'row', holdfast.row_sql(t.oid, 't'), 'live', holdfast.live_sql(t, 'e.record'), 'own', holdfast.tenant_sql(t, tenant, 't')))
+    'row', holdfast.texts_sql(t.oid, 't'), 'live', holdfast.live_sql(t, 'case when e.first = ''U'' and not e.whole then e.record end'), 'own', holdfast.tenant_sql(t, tenant, 't')))
 $$;
 
 -- Whether a tenant has rows now, or had.
@@ -457,7 +477,7 @@ begin
     'filter', holdfast.equals_or_any_sql('c.record', record) || case when after is null then '' else format(' and c.record > %L', after) end,
     'was', holdfast.past_sql(t, low, tenant, 'c.record in (select record from picked)', 'was'),
     'is_now', holdfast.past_sql(t, high, tenant, 'c.record in (select record from picked)', 'is_now'),
-    'row', holdfast.row_sql(t.oid, 't'), 'live', holdfast.live_sql(t, 'w.record'), 'own', holdfast.tenant_sql(t, tenant, 't')));
+    'row', holdfast.texts_sql(t.oid, 't'), 'live', holdfast.live_sql(t, 'w.record'), 'own', holdfast.tenant_sql(t, tenant, 't')));
 end $$;
 
 -- Changes as an auditor reads them. `condition` chooses which, over alias c, and may end in an order and a limit, so that the rest
@@ -492,7 +512,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp set intervalstyle 
 begin
   return bucket::interval;
 exception when data_exception then
-  raise exception '% is not a length of time', bucket using errcode = 'HF019', hint = 'For example 15 minutes, 1 hour, 1 day, 1 week, 1 month.';
+  raise exception 'not a length of time: %', bucket using errcode = 'HF019', hint = 'For example 15 minutes, 1 hour, 1 day, 1 week, 1 month.';
 end $$;
 
 -- The beginning of the bucket that a moment falls into. Weeks begin on Monday.
@@ -530,7 +550,7 @@ begin
     raise exception 'there would be more than % buckets of % between % and %', most, width, holdfast.iso(low.moment), holdfast.iso(high.moment)
       using errcode = 'HF019', hint = 'Choose wider buckets, or a shorter time.';
   elsif not exists (select from pg_timezone_names n where n.name = zone) then
-    raise exception '% is not a time zone', zone using errcode = 'HF019', hint = 'For example Europe/Berlin.';
+    raise exception 'not a time zone: %', zone using errcode = 'HF019', hint = 'For example Europe/Berlin.';
   end if;
   return holdfast.fill($sql$with done as (
     select c.xid, c.user_id, count(*) filter (where c.action = 'I') as inserts, count(*) filter (where c.action = 'U') as updates,
@@ -594,7 +614,7 @@ end $$;
 create function holdfast.as_of(row_type anyelement, moment timestamptz, tenant text default null, key text[] default null)
 returns setof anyelement
 language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set intervalstyle = 'postgres'
-  set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' as $$
+  set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set jit = off as $$
 declare
   relation  regclass := holdfast.table_of(pg_typeof(row_type));
   record    text := case when key is not null then holdfast.record_of(holdfast.protected(relation), key) end;
@@ -606,7 +626,7 @@ end $$;
 create function holdfast.diff(row_type anyelement, low timestamptz, high timestamptz default null, tenant text default null)
 returns table (action text, record text, before anyelement, after anyelement, columns text[])
 language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set intervalstyle = 'postgres'
-  set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' as $$
+  set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set jit = off as $$
 declare
   relation  regclass := holdfast.table_of(pg_typeof(row_type));
 begin
@@ -646,7 +666,7 @@ declare
   origin  holdfast.cut := (null, '1:1:', '{}');
   change  record;
 begin
-  execute format('select %s from %s and %s', holdfast.row_sql(t.oid, 't'), holdfast.live_sql(t, quote_literal(record)),
+  execute format('select %s from %s and %s', holdfast.texts_sql(t.oid, 't'), holdfast.live_sql(t, quote_literal(record)),
                  holdfast.tenant_sql(t, tenant, 't')) into state;
   select * into wall from holdfast.table_versions v where v.table_id = t.id and v.barrier is not null order by v.version desc limit 1;
   for change in execute format(
@@ -707,5 +727,5 @@ $$;
 -- present() is left out: it is called by the functions above and nobody else has a use for it.
 revoke all on function holdfast.present() from public;
 grant execute on function
-  holdfast.base_type(oid), holdfast.text_sql(oid, text), holdfast.equals_sql(text, oid, text, oid), holdfast.row_sql(oid, text),
+  holdfast.base_type(oid), holdfast.text_sql(oid, text), holdfast.equals_sql(text, oid, text, oid),
   holdfast.record_sql(oid, jsonb, text), holdfast.join_sql(oid, text, oid, text, jsonb), holdfast.fill(text, jsonb) to public;

@@ -1,9 +1,13 @@
 /** Every command, in the groups and the order that help shows them. A new one is a new file and a line here. */
 import type { Register } from '../command.ts';
+import { activityCommand } from './activity.ts';
+import { asOfCommand } from './asOf.ts';
 import { backupCommand } from './backup.ts';
 import { catalogCommand } from './catalog.ts';
 import { cleanupCommand } from './cleanup.ts';
+import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
+import { historyCommand } from './history.ts';
 import { holdCommand } from './hold.ts';
 import { initCommand } from './init.ts';
 import { installCommand } from './install.ts';
@@ -16,12 +20,14 @@ import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
 import { schemaDriftCommand } from './schemaDrift.ts';
+import { timelineCommand } from './timeline.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { validateCommand } from './validate.ts';
 
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
   'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
+  'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [
     pointInTimeRecoveryCommand,
     restoreCommand,

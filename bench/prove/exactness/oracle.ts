@@ -8,7 +8,7 @@ import type pg from 'pg';
 export type State = Map<string, string[]>;
 
 /** The tenant of a row, by hand: nothing here reads the data map. */
-const TENANT: Readonly<Record<string, string>> = {
+export const TENANT: Readonly<Record<string, string>> = {
   organizations: 'x.id',
   sessions: '(select organization_id from public.users where id = x.user_id)',
   voice_notes: '(select organization_id from public.journal_entries where id = x.entry_id)',
@@ -18,7 +18,7 @@ const TENANT: Readonly<Record<string, string>> = {
   comments: '(select organization_id from public.journal_entries where id = x.entry_id)',
   writing_days: '(select organization_id from public.users where id = x.user_id)',
 };
-const SHARED = ['countries', 'plans'];
+export const SHARED = ['countries', 'plans'];
 
 /** Column lists, generated columns left out, in the order of the table. */
 export async function columnsOf(client: pg.Client): Promise<Map<string, string>> {
