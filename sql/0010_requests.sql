@@ -178,11 +178,26 @@ begin
 end $$;
 
 -- Writes the tenants in maintenance into the functions of every table, or out of them. No table is locked: the next statement
--- that begins on a table runs the new function.
+-- that begins on a table runs the new function. What holdfast.generate would write anew is taken as it is, but for the check.
 create function holdfast.fence_maintenance() returns void
-language sql set search_path = pg_catalog, pg_temp as $$
-  select holdfast.generate(t.id) from holdfast.tables t where t.dropped_at is null and t.rule ? 'tenant' order by t.id
-$$;
+language plpgsql set search_path = pg_catalog, pg_temp set check_function_bodies = off as $$
+declare
+  heads  constant text[] := array[E'-- maintenance\n', '-- maintenance ends'];
+  f      record;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('holdfast.maintenance', 0));
+  for f in
+    select pg_get_functiondef(p.oid) as def, x.head
+      from holdfast.tables t
+     cross join lateral (values ('capture_', holdfast.maintenance_sql(t)),
+                                ('truncate_', case when holdfast.maintenance_sql(t) is not null
+                                                   then 'perform holdfast.refuse_truncate_in_maintenance();' end)) x(name, head)
+      join pg_proc p on p.proname = x.name || t.id and p.pronamespace = 'holdfast'::regnamespace
+     where t.dropped_at is null and t.rule ? 'tenant' order by t.id
+  loop
+    execute left(f.def, strpos(f.def, heads[1]) + length(heads[1]) - 1) || coalesce(f.head || E'\n', '') || substr(f.def, strpos(f.def, heads[2]));
+  end loop;
+end $$;
 
 -- Copies of persons ----------------------------------------------------------------------------------------------------
 
