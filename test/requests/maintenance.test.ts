@@ -34,7 +34,7 @@ const begin = (options: { seconds?: number; wait?: number } = {}) =>
   beginMaintenance(sample.client, { tenant: shut, by: 'ann', reason: 'repairs', seconds: 60, ...options });
 const functions = async (): Promise<string> => {
   const { rows } = await sample.client.query(
-    "select md5(string_agg(pg_get_functiondef(p.oid), '' order by p.proname)) as md5 from pg_proc p where p.pronamespace = 'holdfast'::regnamespace and p.proname ~ '^(capture|truncate)_'",
+    "select md5(string_agg(regexp_replace(pg_get_functiondef(p.oid), '\\s+', ' ', 'g'), '' order by p.proname)) as md5 from pg_proc p where p.pronamespace = 'holdfast'::regnamespace and p.proname ~ '^(capture|truncate)_'",
   );
   return rows[0].md5;
 };
