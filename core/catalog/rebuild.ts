@@ -38,7 +38,9 @@ export async function rebuildCatalog(ctx: Context, client: pg.Client): Promise<R
     const before = await client.query<{ id: string; status: string }>('select id, status from holdfast.tenant_backups');
     const known = new Set(before.rows.map((row) => row.id));
     const { rows } = await client.query<{ epoch: string }>('select epoch::text from holdfast.installation');
-    const newEpoch = manifests.some((m) => m.epoch === rows[0]!.epoch && !known.has(m.id));
+    // A synthetic full is made without the database; the backups it was made of tell.
+    const foreign = (m: Manifest) => ![m.id, ...(m.synthetic ?? [])].some((id) => known.has(id));
+    const newEpoch = manifests.some((m) => m.epoch === rows[0]!.epoch && foreign(m));
     for (const manifest of manifests) {
       await registerBackup(client, manifest, sha256Hex(documentBytes(manifest)));
     }

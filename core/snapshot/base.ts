@@ -70,7 +70,8 @@ function schemaChange(full: Manifest, facts: BaseFacts): string | undefined {
 
 function refuseRewound(latest: Manifest, facts: BaseFacts): void {
   const behind = !isAtOrAfter(parseSnapshot(facts.current), parseSnapshot(latest.log.to));
-  if (!behind && facts.known(latest.id)) return;
+  // A synthetic full may be made where the database is out of reach; what it was made of is as good a witness.
+  if (!behind && [latest.id, ...(latest.synthetic ?? [])].some(facts.known)) return;
   throw new DatabaseError(
     'HF_DATABASE_REWOUND',
     `The store holds backup ${latest.id}, but the database ${behind ? 'has not reached its end' : 'does not know of it'}.`,

@@ -67,6 +67,7 @@ const check = shape({
   horizon: moment,
   log: shape({ from: snapshot, to: snapshot, fromMoment: moment, toMoment: moment }),
   consistentFrom: optional(moment),
+  synthetic: optional(list(id)),
   tables: list(shape({ name: text, id: count, version: count, rows: count })),
   excluded: list(text),
   keys: record(shape({ tenantKey: match(/^\d{5}$/, 'a tenant key id'), wrapped: text })),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { IntegrityError, KeyError } from '../errors.ts';
 import type { ObjectStore, PersonKey, PersonKeyStore } from '../ports.ts';
 import type { Keyring } from './keyring.ts';
-import { openSlab } from './slab.ts';
+import { openSlab, openSplit, type SlabKeys, type SplitSlab } from './slab.ts';
 import type { Manifest, ManifestObject, ManifestSlab, OpenSection } from './types.ts';
 
 export interface SlabReader {
@@ -13,7 +13,8 @@ export interface SlabReader {
 }
 
 /**
- * Every byte is checked against the signed manifest before anything is opened.
+ * Every byte is checked against the signed manifest before anything is opened. `fetched` are the slab's bytes where the caller
+ * has read them already, with those of its neighbours.
  * @throws IntegrityError HF_OBJECT_MISSING, HF_OBJECT_TRUNCATED, HF_SLAB_CORRUPT, HF_SLAB_MALFORMED
  * @throws KeyError HF_KEY_MISSING, HF_KEY_WRONG; HF_PERSON_KEY_UNKNOWN when a person's key is neither there nor erased
  */
@@ -22,7 +23,33 @@ export async function readSlab(
   manifest: Pick<Manifest, 'id' | 'keys'>,
   object: ManifestObject,
   slab: ManifestSlab,
+  fetched?: Buffer,
 ): Promise<{ snapshot: string; sections: OpenSection[] }> {
+  const { bytes, keys } = await fetchSlab(reader, manifest, object, slab);
+  const opened = await openSlab(bytes, keys);
+  checkRows(opened.sections, object, slab);
+  return opened;
+}
+
+/** The same with the halves of its rows apart. */
+export async function readSplitSlab(
+  reader: SlabReader,
+  manifest: Pick<Manifest, 'id' | 'keys'>,
+  object: ManifestObject,
+  slab: ManifestSlab,
+): Promise<SplitSlab> {
+  const { bytes, keys } = await fetchSlab(reader, manifest, object, slab);
+  const opened = await openSplit(bytes, keys);
+  checkRows(opened.sections, object, slab);
+  return opened;
+}
+
+async function fetchSlab(
+  reader: SlabReader,
+  manifest: Pick<Manifest, 'id' | 'keys'>,
+  object: ManifestObject,
+  slab: ManifestSlab,
+): Promise<{ bytes: Buffer; keys: SlabKeys }> {
   const { offset, length, tenant } = slab;
   const bytes = await reader.store.get(object.name, { offset, length });
   const got = createHash('sha256').update(bytes).digest('hex');
@@ -38,9 +65,7 @@ export async function readSlab(
   }
   const expect = { backup: manifest.id, tenant, object: object.name, ordinal: object.slabs.indexOf(slab) };
   const backupKey = await reader.keyring.backupKey(manifest, tenant);
-  const opened = await openSlab(bytes, { backupKey, expect, persons: (refs) => personKeys(reader, tenant, refs) });
-  checkRows(opened.sections, object, slab);
-  return opened;
+  return { bytes, keys: { backupKey, expect, persons: (refs) => personKeys(reader, tenant, refs) } };
 }
 
 /** Keys of the persons who have one. A lost key store must not look like an erasure, so absence is asked about. */
@@ -64,7 +89,11 @@ export async function personKeys(
   return keys;
 }
 
-export function checkRows(sections: readonly OpenSection[], object: ManifestObject, slab: ManifestSlab): void {
+export function checkRows(
+  sections: readonly Pick<OpenSection, 'table' | 'rows'>[],
+  object: ManifestObject,
+  slab: ManifestSlab,
+): void {
   const counted: Record<string, number> = {};
   for (const { table, rows } of sections) counted[table] = (counted[table] ?? 0) + rows;
   const names = new Set([...Object.keys(slab.rows), ...Object.keys(counted)]);

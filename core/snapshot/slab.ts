@@ -75,14 +75,37 @@ export interface SlabKeys {
   readonly expect: SlabPlace;
 }
 
+/** A slab as it was sealed: the halves of its rows apart. */
+export interface SplitSlab {
+  readonly snapshot: string;
+  /** In the order that runs index; without a key, the person's parts are gone. */
+  readonly persons: readonly { readonly ref: string; readonly key?: Buffer }[];
+  readonly sections: readonly (Directory['sections'][number] & {
+    readonly open: Buffer;
+    /** One per person; undefined where the key is gone. */
+    readonly parts: readonly (Buffer | undefined)[];
+  })[];
+}
+
 /**
  * @throws IntegrityError HF_SLAB_CORRUPT with `details.offset` and `details.length` (inside the slab) of the first frame or
  * capsule that does not open
  */
-export async function openSlab(
-  bytes: Buffer,
-  { backupKey, persons, expect }: SlabKeys,
-): Promise<{ snapshot: string; sections: OpenSection[] }> {
+export async function openSlab(bytes: Buffer, keys: SlabKeys): Promise<{ snapshot: string; sections: OpenSection[] }> {
+  const { snapshot, persons, sections } = await openSplit(bytes, keys);
+  return {
+    snapshot,
+    sections: sections.map((section): OpenSection => {
+      const { table, columns, sealed, rows, runs, open, parts } = section;
+      const split = { table, columns: columns.length, sealed: sealed.length, rows, runs, open };
+      const data = joinRows(split, (person) => parts[person]);
+      return { table, columns: [...columns, ...sealed], rows, data, erased: erasedRuns(section, persons) };
+    }),
+  };
+}
+
+/** The same without putting the rows together. @throws as `openSlab` */
+export async function openSplit(bytes: Buffer, { backupKey, persons, expect }: SlabKeys): Promise<SplitSlab> {
   const { directory, body, capsulesAt } = await openDirectory(bytes, backupKey, expect);
   const keys = typeof persons === 'function' ? await persons(directory.persons.map(([ref]) => ref)) : persons;
   const salt = bytes.subarray(MAGIC.length, HEADER_BYTES);
@@ -101,15 +124,15 @@ export async function openSlab(
   });
   const parts = await Promise.all(opening);
   let from = 0;
-  const sections = directory.sections.map((section, s): OpenSection => {
-    const open = body.subarray(from, from + section.bytes);
-    from += section.bytes;
-    const { table, columns, sealed, rows, runs } = section;
-    const split = { table, columns: columns.length, sealed: sealed.length, rows, runs, open };
-    const data = joinRows(split, (person) => parts[person]?.[s]);
-    return { table, columns: [...columns, ...sealed], rows, data, erased: erasedRuns(section, directory, parts) };
-  });
-  return { snapshot: directory.snapshot, sections };
+  return {
+    snapshot: directory.snapshot,
+    persons: directory.persons.map(([ref]) => ({ ref, ...(keys.has(ref) ? { key: keys.get(ref)!.key } : {}) })),
+    sections: directory.sections.map((section, s) => {
+      const open = body.subarray(from, from + section.bytes);
+      from += section.bytes;
+      return { ...section, open, parts: parts.map((part) => part?.[s]) };
+    }),
+  };
 }
 
 /** Everything but the capsules' content, checked as far as the backup key reaches. */
@@ -179,18 +202,14 @@ export async function locateDamage(
   return damaged;
 }
 
-function erasedRuns(
-  section: Directory['sections'][number],
-  directory: Directory,
-  parts: readonly unknown[],
-): [number, number, string][] {
+function erasedRuns(section: SplitSlab['sections'][number], persons: SplitSlab['persons']): [number, number, string][] {
   const erased: [number, number, string][] = [];
   let row = 0;
   for (let i = 0; i < section.runs.length; i += 2) {
     const person = section.runs[i]!;
     const count = section.runs[i + 1]!;
-    if (section.sealed.length > 0 && person >= 0 && !parts[person]) {
-      erased.push([row, count, directory.persons[person]![0]]);
+    if (section.sealed.length > 0 && person >= 0 && !section.parts[person]) {
+      erased.push([row, count, persons[person]!.ref]);
     }
     row += count;
   }

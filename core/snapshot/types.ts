@@ -42,6 +42,8 @@ export interface Manifest {
    * committed after `log.from` and by T. Absent when the backup has no chunks.
    */
   readonly consistentFrom?: string;
+  /** A full that was folded from these backups, base first, and not read from the database. */
+  readonly synthetic?: readonly string[];
   readonly tables: readonly ManifestTable[];
   /** Protected tables that were left out on request. */
   readonly excluded: readonly string[];
