@@ -25,7 +25,7 @@ export async function readSlab(
   slab: ManifestSlab,
   fetched?: Buffer,
 ): Promise<{ snapshot: string; sections: OpenSection[] }> {
-  const { bytes, keys } = await fetchSlab(reader, manifest, object, slab);
+  const { bytes, keys } = await fetchSlab(reader, manifest, object, slab, fetched);
   const opened = await openSlab(bytes, keys);
   checkRows(opened.sections, object, slab);
   return opened;
@@ -49,9 +49,10 @@ async function fetchSlab(
   manifest: Pick<Manifest, 'id' | 'keys'>,
   object: ManifestObject,
   slab: ManifestSlab,
+  fetched?: Buffer,
 ): Promise<{ bytes: Buffer; keys: SlabKeys }> {
   const { offset, length, tenant } = slab;
-  const bytes = await reader.store.get(object.name, { offset, length });
+  const bytes = fetched ?? (await reader.store.get(object.name, { offset, length }));
   const got = createHash('sha256').update(bytes).digest('hex');
   if (got !== slab.sha256) {
     throw new IntegrityError(
