@@ -1,7 +1,7 @@
 /** Files that are whole and on the disk, or not there at all. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Names of unfinished files; a killed run leaves them, and nobody reads them. */
@@ -29,6 +29,20 @@ export async function writeNewFile(
     await link(temporary, path);
   } finally {
     await unlink(temporary);
+  }
+  await syncFolder(folder);
+}
+
+/** Replaces a file as a whole: a reader, and whoever is killed here, finds the old one or the new one. */
+export async function replaceFile(path: string, body: Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+  try {
+    await writeNewFile(temporary, [body]);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => {}); // the error to report is the first one
+    throw error;
   }
   await syncFolder(folder);
 }

@@ -15,7 +15,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { HoldfastError, KeyError } from '../../core/errors.ts';
 import type { KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
 import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
-import { writeNewFile } from './durableFile.ts';
+import { replaceFile, writeNewFile } from './durableFile.ts';
+import { withFileLock } from './fileLock.ts';
 
 const FORMAT = 'holdfast-key-file';
 const VERSION = 1;
@@ -32,6 +33,8 @@ interface Content {
 
 export class KeyFile implements KeyService {
   readonly rootKeyId: string;
+  /** When the current root key was made, ISO 8601. */
+  readonly rotatedAt: string;
   readonly #path: string;
   readonly #current: number;
   readonly #roots: ReadonlyMap<number, Buffer>;
@@ -42,6 +45,7 @@ export class KeyFile implements KeyService {
     this.#roots = new Map(file.roots.map(({ version, key }) => [version, Buffer.from(key, 'base64')]));
     this.#current = Math.max(...this.#roots.keys());
     this.rootKeyId = `local:${file.id}#${this.#current}`;
+    this.rotatedAt = file.roots.find(({ version }) => version === this.#current)!.createdAt;
     this.#signing = new Map(
       file.signing.map(({ id, privateKey }) => {
         const der = Buffer.from(privateKey, 'base64');
@@ -56,15 +60,12 @@ export class KeyFile implements KeyService {
    */
   static async create(path: string): Promise<KeyFile> {
     const createdAt = new Date().toISOString();
-    const { privateKey } = generateKeyPairSync('ed25519');
     const file: Content = {
       format: FORMAT,
       version: VERSION,
       id: randomBytes(8).toString('hex'),
       roots: [{ version: 1, key: randomBytes(32).toString('base64'), createdAt }],
-      signing: [
-        { id: 'sign-1', privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'), createdAt },
-      ],
+      signing: [{ id: 'sign-1', privateKey: newSigningKey(), createdAt }],
     };
     try {
       await writeNewFile(path, [Buffer.from(`${JSON.stringify(file, null, 2)}\n`)]);
@@ -80,25 +81,28 @@ export class KeyFile implements KeyService {
 
   /** @throws KeyError HF_KEY_FILE_MISSING, HF_KEY_FILE_MODE, HF_KEY_FILE_MALFORMED */
   static async open(path: string): Promise<KeyFile> {
-    let text: string;
-    try {
-      const { mode } = await stat(path);
-      if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-        const got = (mode & 0o777).toString(8).padStart(4, '0');
-        throw new KeyError('HF_KEY_FILE_MODE', `The key file ${path} can be read by others (mode ${got}).`, {
-          action: `Run "chmod 600 ${path}". If others had access to this machine, make a new key file and new backups.`,
-          details: { expected: '0600', got },
-        });
-      }
-      text = await readFile(path, 'utf8');
-    } catch (cause) {
-      if (cause instanceof HoldfastError) throw cause;
-      throw new KeyError('HF_KEY_FILE_MISSING', `The key file ${path} cannot be read: ${(cause as Error).message}.`, {
-        cause,
-        action: 'Check the path and its owner, or bring the key file back from where you keep its copy.',
-      });
-    }
-    return new KeyFile(parse(text, path), path);
+    return new KeyFile(parse(await readPrivate(path), path), path);
+  }
+
+  /**
+   * Adds a new root key and a new signing key; the old ones stay, to unwrap and to verify. The file is replaced whole: whoever is
+   * killed here leaves the old one.
+   * @returns the rotated service
+   */
+  static async rotate(path: string): Promise<KeyFile> {
+    // Two at once would each add a second version, and what one wrapped the other's file could not unwrap.
+    await withFileLock(`${path}.lock`, async () => {
+      const file = parse(await readPrivate(path), path);
+      const createdAt = new Date().toISOString();
+      const version = Math.max(...file.roots.map((root) => root.version)) + 1;
+      const rotated: Content = {
+        ...file,
+        roots: [...file.roots, { version, key: randomBytes(32).toString('base64'), createdAt }],
+        signing: [...file.signing, { id: `sign-${file.signing.length + 1}`, privateKey: newSigningKey(), createdAt }],
+      };
+      await replaceFile(path, Buffer.from(`${JSON.stringify(rotated, null, 2)}\n`));
+    });
+    return KeyFile.open(path);
   }
 
   async generate(context: KeyContext): Promise<{ plaintext: Buffer; wrapped: Buffer }> {
@@ -141,6 +145,33 @@ export class KeyFile implements KeyService {
       return { algorithm: 'ed25519', keyId, spki };
     });
   }
+}
+
+/** @throws KeyError HF_KEY_FILE_MISSING, HF_KEY_FILE_MODE */
+async function readPrivate(path: string): Promise<string> {
+  try {
+    const { mode } = await stat(path);
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      const got = (mode & 0o777).toString(8).padStart(4, '0');
+      throw new KeyError('HF_KEY_FILE_MODE', `The key file ${path} can be read by others (mode ${got}).`, {
+        action: `Run "chmod 600 ${path}". If others had access to this machine, make a new key file and new backups.`,
+        details: { expected: '0600', got },
+      });
+    }
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw new KeyError('HF_KEY_FILE_MISSING', `The key file ${path} cannot be read: ${(cause as Error).message}.`, {
+      cause,
+      action: 'Check the path and its owner, or bring the key file back from where you keep its copy.',
+    });
+  }
+}
+
+/** base64 of PKCS #8 */
+function newSigningKey(): string {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');
 }
 
 function parse(text: string, path: string): Content {

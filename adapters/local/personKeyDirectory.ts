@@ -3,14 +3,14 @@
  * one. Each tenant has a secret, wrapped by the root, from which the references and the wrapping of the keys derive.
  */
 import { realpathSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, KeyError } from '../../core/errors.ts';
 import type { KeyService, ObjectStore, PersonKey, PersonKeyStore } from '../../core/ports.ts';
 import { PersonSecret, personSecretContext } from '../../core/snapshot/personSecret.ts';
 import { pathOfTenant } from '../../core/snapshot/store.ts';
 import { DirectoryStore } from './directoryStore.ts';
-import { writeNewFile } from './durableFile.ts';
+import { replaceFile, writeNewFile } from './durableFile.ts';
 import { fileError } from './fileError.ts';
 import { withFileLock } from './fileLock.ts';
 import { appendRecords, emptyPersonFile, fence, type PersonFile, peek, readPersonFile } from './personKeyFile.ts';
@@ -98,6 +98,28 @@ export class PersonKeyDirectory implements PersonKeyStore {
    */
   erase(tenant: string, person: string): Promise<string> {
     return this.#translated(tenant, () => this.#erase(tenant, person));
+  }
+
+  /**
+   * Wraps the secret of every tenant with the current root. The keys of persons hang on the secret and stay as they are; each file
+   * is replaced whole, so this may be stopped and run again.
+   * @returns how many were wrapped now
+   */
+  async rewrap(): Promise<number> {
+    let count = 0;
+    for (const entry of await readdir(this.#directory, { withFileTypes: true }).catch(nothingThere)) {
+      if (!entry.isDirectory()) continue;
+      const path = join(this.#directory, entry.name, 'tenant.json');
+      const text = await readFile(path, 'utf8').catch(nothingThere);
+      const file = typeof text === 'string' ? parseTenant(text) : undefined;
+      if (!file || file.rootKey === this.#root.rootKeyId) continue;
+      const context = personSecretContext(file.tenant);
+      const secret = await this.#root.unwrap(Buffer.from(file.wrapped, 'base64'), context);
+      const wrapped = (await this.#root.wrap(secret, context)).toString('base64');
+      await replaceFile(path, tenantFile({ tenant: file.tenant, rootKey: this.#root.rootKeyId, wrapped }));
+      count++;
+    }
+    return count;
   }
 
   async #erase(tenant: string, person: string): Promise<string> {
@@ -223,15 +245,9 @@ export class PersonKeyDirectory implements PersonKeyStore {
   async #create(tenant: string): Promise<Tenant> {
     const folder = join(this.#directory, pathOfTenant(tenant));
     const { wrapped } = await this.#root.generate(personSecretContext(tenant));
-    const file = {
-      format: FORMAT,
-      version: 1,
-      tenant,
-      rootKey: this.#root.rootKeyId,
-      wrapped: wrapped.toString('base64'),
-    };
+    const file = tenantFile({ tenant, rootKey: this.#root.rootKeyId, wrapped: wrapped.toString('base64') });
     try {
-      await writeNewFile(join(folder, 'tenant.json'), [Buffer.from(`${JSON.stringify(file, null, 2)}\n`)]);
+      await writeNewFile(join(folder, 'tenant.json'), [file]);
     } catch (error) {
       // Another process was first; its secret is the one.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -240,7 +256,22 @@ export class PersonKeyDirectory implements PersonKeyStore {
   }
 }
 
-function parseTenant(text: string): { format: string; version: number; tenant: string; wrapped: string } | undefined {
+interface TenantFile {
+  readonly tenant: string;
+  readonly rootKey: string;
+  /** base64 */
+  readonly wrapped: string;
+}
+
+const tenantFile = (file: TenantFile): Buffer =>
+  Buffer.from(`${JSON.stringify({ format: FORMAT, version: 1, ...file }, null, 2)}\n`);
+
+function nothingThere(error: NodeJS.ErrnoException): [] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
+
+function parseTenant(text: string): (TenantFile & { format: string; version: number }) | undefined {
   try {
     return JSON.parse(text);
   } catch {

@@ -11,16 +11,20 @@ import { historyCommand } from './history.ts';
 import { holdCommand } from './hold.ts';
 import { initCommand } from './init.ts';
 import { installCommand } from './install.ts';
+import { keysCommand } from './keys.ts';
 import { listCommand } from './list.ts';
 import { maintainCommand } from './maintain.ts';
+import { maintenanceCommand } from './maintenance.ts';
 import { pointInTimeRecoveryCommand } from './pointInTimeRecovery.ts';
 import { pruneCommand } from './prune.ts';
 import { queryCommand } from './query.ts';
 import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
+import { restoresCommand } from './restores.ts';
 import { schemaDriftCommand } from './schemaDrift.ts';
 import { timelineCommand } from './timeline.ts';
+import { transferCommand } from './transfer.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { validateCommand } from './validate.ts';
 
@@ -33,7 +37,10 @@ export const commands: Readonly<Record<string, readonly Register[]>> = {
     restoreCommand,
     restoreDatabaseCommand,
     restorePointCommand,
+    restoresCommand,
+    maintenanceCommand,
+    transferCommand,
     queryCommand,
   ],
-  'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand],
+  'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand, keysCommand],
 };

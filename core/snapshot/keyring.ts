@@ -3,27 +3,13 @@
  * key service is called once per tenant and run, never per object.
  */
 import { randomBytes } from 'node:crypto';
-import { HoldfastError, IntegrityError, KeyError } from '../errors.ts';
+import { HoldfastError, KeyError } from '../errors.ts';
 import type { KeyContext, KeyService, ObjectStore } from '../ports.ts';
 import { derive } from './seal.ts';
-import { checkVersion, documentBytes, parseDocument, pathOfTenant } from './store.ts';
+import { pathOfTenant } from './store.ts';
+import { keyName, parseTenantKey, rewrappedPrefix, tenantKeyBytes, tenantKeyContext } from './tenantKeyFile.ts';
 import type { Manifest } from './types.ts';
 import { unwrapKey, wrapKey } from './wrap.ts';
-
-const KEY_FORMAT = 'holdfast-tenant-key';
-const KEY_VERSION = 1;
-
-/** `keys/<tenant>/<id>.json`: immutable; the highest id is the current key. */
-interface TenantKeyFile {
-  readonly format: typeof KEY_FORMAT;
-  readonly version: number;
-  readonly store: string;
-  readonly tenant: string;
-  readonly id: string;
-  readonly rootKey: string;
-  /** base64 */
-  readonly wrapped: string;
-}
 
 export interface TenantKey {
   /** `00001`, counted per tenant. */
@@ -36,9 +22,6 @@ export interface TenantKey {
 export const subkey = (tenantKey: Buffer, purpose: string): Buffer =>
   derive(tenantKey, Buffer.alloc(0), `holdfast-tenant-1/${purpose}`);
 
-const tenantKeyContext = (store: string, tenant: string, id: string, rootKey: string): KeyContext => {
-  return { purpose: 'tenant-key', store, tenant, id, rootKey };
-};
 const backupKeyContext = (backup: string, tenant: string, tenantKey: string): KeyContext => {
   return { purpose: 'backup-key', backup, tenant, tenantKey };
 };
@@ -107,19 +90,10 @@ export class Keyring {
 
   async #make(tenant: string): Promise<TenantKey> {
     const id = '00001';
-    const rootKey = this.#keys.rootKeyId;
-    const { plaintext, wrapped } = await this.#keys.generate(tenantKeyContext(this.#storeId, tenant, id, rootKey));
-    const file: TenantKeyFile = {
-      format: KEY_FORMAT,
-      version: KEY_VERSION,
-      store: this.#storeId,
-      tenant,
-      id,
-      rootKey,
-      wrapped: wrapped.toString('base64'),
-    };
+    const of = { store: this.#storeId, tenant, id, rootKey: this.#keys.rootKeyId };
+    const { plaintext, wrapped } = await this.#keys.generate(tenantKeyContext(of));
     try {
-      await this.#store.put(keyName(tenant, id), documentBytes(file));
+      await this.#store.put(keyName(tenant, id), tenantKeyBytes(of, wrapped));
     } catch (error) {
       // Another run made it first: there is one key, and it is theirs.
       if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return this.tenantKeyById(tenant, id);
@@ -140,29 +114,33 @@ export class Keyring {
         details: { tenant, object: name },
       });
     });
-    const file = parseDocument(bytes, name) as Partial<TenantKeyFile>;
-    const wrapped = Buffer.from(file.wrapped ?? '', 'base64');
-    // base64 has spare bits at its end, which a decoder ignores
-    if (file.format !== KEY_FORMAT || !file.rootKey || wrapped.toString('base64') !== file.wrapped) {
-      throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not a tenant key.`, {
-        action: 'Bring this file back from another copy of the store.',
-        details: { object: name },
-      });
+    try {
+      return { id, key: await this.#unwrap(bytes, name, tenant, id) };
+    } catch (error) {
+      if (!(error instanceof KeyError)) throw error;
+      const key = await this.#rewrapped(tenant, id);
+      if (key) return { id, key };
+      throw error;
     }
-    checkVersion(file.version ?? 0, KEY_VERSION, name);
-    if (file.store !== this.#storeId || file.tenant !== tenant || file.id !== id) {
-      throw new IntegrityError('HF_FOREIGN_OBJECT', `${name} is a key of another store, tenant or number.`, {
-        action: 'Bring this file back from another copy of the store.',
-        details: { object: name, expected: { store: this.#storeId, tenant, id }, got: file.tenant },
-      });
+  }
+
+  /** When the root that wrapped a key first is gone, one that it was wrapped with later may still be there. */
+  async #rewrapped(tenant: string, id: string): Promise<Buffer | undefined> {
+    for await (const { name } of this.#store.list(rewrappedPrefix(tenant, id))) {
+      try {
+        return await this.#unwrap(await this.#store.get(name), name, tenant, id);
+      } catch (error) {
+        if (!(error instanceof KeyError)) throw error; // of another root that is gone too; the next may do
+      }
     }
-    const context = tenantKeyContext(this.#storeId, tenant, id, file.rootKey);
-    return { id, key: await this.#keys.unwrap(wrapped, context) };
+    return undefined;
+  }
+
+  #unwrap(bytes: Buffer, name: string, tenant: string, id: string): Promise<Buffer> {
+    const { rootKey, wrapped } = parseTenantKey(bytes, name, { store: this.#storeId, tenant, id });
+    return this.#keys.unwrap(wrapped, tenantKeyContext({ store: this.#storeId, tenant, id, rootKey }));
   }
 }
-
-/** Where a tenant's key stands in the store. */
-export const keyName = (tenant: string, id: string) => `keys/${pathOfTenant(tenant)}/${id}.json`;
 
 /** Runs `make` once per key, also for callers that ask at the same time; a failure is not remembered. */
 function remember<T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {

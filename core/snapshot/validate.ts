@@ -4,9 +4,10 @@ import { HoldfastError } from '../errors.ts';
 import { isAtOrAfter, parseSnapshot } from '../history/snapshots.ts';
 import type { KeyService, ObjectStore, PersonKeyStore, Progress } from '../ports.ts';
 import type { Fault, FaultKind, ValidationReport } from './faults.ts';
-import { Keyring, keyName } from './keyring.ts';
+import { Keyring } from './keyring.ts';
 import { checkManifest, listManifests, type ManifestRef } from './manifest.ts';
 import { backupFolder, openStore } from './store.ts';
+import { keyName } from './tenantKeyFile.ts';
 import type { Manifest } from './types.ts';
 import { type DeepCheck, validateObject } from './validateObject.ts';
 
