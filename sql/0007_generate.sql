@@ -95,6 +95,18 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- `firing`: it is the table's own trigger that calls, because it found itself out of date. Then the table cannot be altered.
+-- The fence of a restore, written out in the trigger function: a restore of many rows must not leave the ordinary path.
+create function holdfast.guard_sql(t holdfast.tables, alias text, via boolean) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  owner  text := case when via then 'org' else holdfast.reach_sql(t.id, 'tenant', alias) end;
+begin
+  return format(
+    E'if current_setting(''holdfast.guard_tenant'', true) <> '''' and %1$s is distinct from current_setting(''holdfast.guard_tenant'', true) then\n'
+    '    perform holdfast.guard(%2$s, %3$s, %1$s);\n  end if;',
+    owner, t.id, holdfast.record_sql(t.oid, t.rule -> 'key', alias));
+end $$;
+
 create function holdfast.generate(table_id integer, firing boolean default false) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $generate$
 declare
@@ -157,7 +169,9 @@ begin
     'new_person', case when via then 'person' else holdfast.reach_sql(t.id, 'person', 'new') end,
     'old_person', case when via then 'person' else holdfast.reach_sql(t.id, 'person', 'old') end,
     'is_via', via,
-    'special', 'current_setting(''holdfast.moved'', true) <> '''' or current_setting(''holdfast.guard_tenant'', true) <> ''''',
+    'special', 'current_setting(''holdfast.moved'', true) <> ''''',
+    'guard_new', holdfast.guard_sql(t, 'new', via),
+    'guard_old', holdfast.guard_sql(t, 'old', via),
     'find_old', holdfast.lookup_sql(t, 'tenant', 'org', 'old') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'old'),
     'find_new', holdfast.lookup_sql(t, 'tenant', 'org', 'new') || E'\n  ' || holdfast.lookup_sql(t, 'person', 'person', 'new'),
     'part', case when (select relkind = 'p' from pg_class where oid = t.oid) then 'tg_relid' else 'null' end,
@@ -211,7 +225,7 @@ if tg_op = 'UPDATE' and {ready} then
     end if;
     return null;
   end if;
-  -- For rows that were changed again before their turn here, for moves, and for restores. The ordinary case is below.
+  -- For rows that were changed again before their turn here, and for moves. The ordinary case is below.
   if new.xmax <> '0'::xid or {identity} or {special} then
     {find_new}
     next := holdfast.successor({id}, {new_record}, new.ctid, {part});
@@ -238,6 +252,7 @@ if tg_op = 'UPDATE' and {ready} then
     perform holdfast.log({id}, 'U', org, {new_record}, person, old.ctid, {part}, ('{' || substr(delta, 2) || '}')::jsonb, holdfast.awaiting(awaits));
     return null;
   end if;
+  {guard_new}
   insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'U', {new_org}, {new_record}, {new_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
@@ -259,6 +274,7 @@ elsif tg_op = 'INSERT' and {ready} then
     return null;
   end if;
   {look_up_new}
+  {guard_new}
   insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'I', {new_org}, {new_record}, {new_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
@@ -283,6 +299,7 @@ elsif tg_op = 'DELETE' and {ready} then
     {settle_children}
     return null;
   end if;
+  {guard_old}
   insert into holdfast.trail (seq, xid, at, table_id, action, organization, record, person, user_id, actor, row_version, row_table, changes)
   values (nextval('holdfast.seq'), txid_current(), greatest(clock_timestamp(), now()), {id}, 'D', {old_org}, {old_record}, {old_person},
           nullif(substr(current_setting('holdfast.actor', true), 37), ''), nullif(left(current_setting('holdfast.actor', true), 36), '')::uuid,
