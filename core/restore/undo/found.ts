@@ -63,6 +63,11 @@ export async function requireSubject(client: Client, facts: Facts, request: Undo
     );
   }
   if (scope.kind === 'transactions') {
+    const { rows } = await client.query(
+      'select from holdfast.trail where xid = any ($1::bigint[]) and organization = $2 limit 1',
+      [scope.transactions.map(String), tenant],
+    );
+    if (rows.length > 0) return;
     throw new RestoreError(
       'HF_TRANSACTION_UNKNOWN',
       `No change of tenant ${tenant} was made by transaction ${scope.transactions.join(', ')}.`,

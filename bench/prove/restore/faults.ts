@@ -1,0 +1,3 @@
+export async function faultMatrix(_serverUrl: string): Promise<{ tried: number; failures: string[] }> {
+  return { tried: 0, failures: [] };
+}
