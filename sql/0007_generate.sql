@@ -94,7 +94,6 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     holdfast.reach_sql(t.id, 'person', 'r'), holdfast.row_sql(t.oid, 'r'))
 $$;
 
--- `firing`: it is the table's own trigger that calls, because it found itself out of date. Then the table cannot be altered.
 -- The fence of a restore, written out in the trigger function: a restore of many rows must not leave the ordinary path.
 create function holdfast.guard_sql(t holdfast.tables, alias text, via boolean) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -107,6 +106,7 @@ begin
     owner, t.id, holdfast.record_sql(t.oid, t.rule -> 'key', alias));
 end $$;
 
+-- `firing`: it is the table's own trigger that calls, because it found itself out of date. Then the table cannot be altered.
 create function holdfast.generate(table_id integer, firing boolean default false) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $generate$
 declare
