@@ -12,6 +12,9 @@ import type { Fault } from './types.ts';
 export const anchorName = (log: string, number: number): string =>
   `seals/${log}/${String(number).padStart(12, '0')}.json`;
 
+/** The first entry of each log once more, where the logs of a database are found without knowing them. */
+const logName = (epoch: string, log: string): string => `seals/logs/${epoch}/${log}.json`;
+
 /** Writes the anchors that are missing, oldest first; returns how many. A run that was killed is made good by the next. */
 export async function anchor(
   ctx: { readonly store: ObjectStore; readonly keys: KeyService },
@@ -23,20 +26,32 @@ export async function anchor(
   while (from >= since && !(await ctx.store.head(anchorName(log, from)))) from--;
   if (from === last.entry.number) return 0;
   await openStore(ctx, { create: true });
+  const { rows: first } = await client.query('select document from holdfast.seal_entries where number = $1', [since]);
+  if (from < since) await putOnce(ctx.store, logName(last.entry.epoch, log), first[0].document);
   const { rows } = await client.query(
-    `select number::text, document from holdfast.seal_entries
-      where number > $1 and number <= $2 order by number`,
+    `select number::text, document from holdfast.seal_entries e
+      where e.number > $1 and e.number <= $2 order by e.number`,
     [from, last.entry.number],
   );
-  for (const { number, document } of rows) {
-    try {
-      await ctx.store.put(anchorName(log, Number(number)), Buffer.from(`${document}\n`));
-    } catch (error) {
-      // Another run was first. Whether it wrote the same is checked before anything is sealed on top of it.
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
-    }
-  }
+  for (const { number, document } of rows) await putOnce(ctx.store, anchorName(log, Number(number)), document);
   return rows.length;
+}
+
+async function putOnce(store: ObjectStore, name: string, document: string): Promise<void> {
+  try {
+    await store.put(name, Buffer.from(`${document}\n`));
+  } catch (error) {
+    // Another run was first. Whether it wrote the same is checked before anything is sealed on top of it.
+    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+  }
+}
+
+/** Logs that the store has of a life of the database: the one that goes on, and those that it was resumed from. */
+export async function logsInStore(store: ObjectStore, epoch: string): Promise<string[]> {
+  const logs: string[] = [];
+  const folder = `seals/logs/${epoch}/`;
+  for await (const { name } of store.list(folder)) logs.push(name.slice(folder.length, -'.json'.length));
+  return logs;
 }
 
 export interface AnchorReport {

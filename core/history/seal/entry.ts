@@ -73,7 +73,7 @@ export async function insertEntry(client: Client, { entry, document }: WrittenEn
 /** The last entry, as it stands; undefined when nothing was sealed yet. */
 export async function lastEntry(client: Client): Promise<{ number: number; document: string } | undefined> {
   const { rows } = await client.query(
-    'select number::text, document from holdfast.seal_entries order by number desc limit 1',
+    'select number::text, document from holdfast.seal_entries e order by e.number desc limit 1',
   );
   return rows[0] && { number: Number(rows[0].number), document: rows[0].document };
 }

@@ -18,6 +18,8 @@ export interface EntryLog {
   readonly entries: number;
   /** By number - 1: the digest of each entry, so that the second pass knows that it reads the same. */
   readonly digests: readonly string[];
+  /** Ids of the logs that the entries belong to. */
+  readonly logs: ReadonlySet<string>;
   readonly prunes: readonly PruneEntry[];
   readonly resumes: readonly ResumeEntry[];
   /** `entry/chain` of lists of redactions that are as they were signed. */
@@ -35,7 +37,7 @@ export async function* entriesOf(client: pg.Client): AsyncIterable<{ number: num
   let after = 0;
   for (;;) {
     const { rows } = await client.query<{ number: string; document: string }>(
-      'select number::text, document from holdfast.seal_entries where number > $1 order by number limit $2',
+      'select number::text, document from holdfast.seal_entries e where e.number > $1 order by e.number limit $2',
       [after, PAGE],
     );
     for (const row of rows) yield { number: Number(row.number), document: row.document };
@@ -54,8 +56,8 @@ export async function readEntryLog(client: pg.Client, trust: Trust, report: (fau
       for (const chain of await checkLists(client, entry, report)) authorised.add(`${number}/${chain}`);
     }
   }
-  const { last, digests, prunes, resumes, rows, sealedTo } = walk;
-  return { trust, last, entries: digests.length, digests, prunes, resumes, authorised, rows, sealedTo };
+  const { last, digests, logs, prunes, resumes, rows, sealedTo } = walk;
+  return { trust, last, entries: digests.length, digests, logs, prunes, resumes, authorised, rows, sealedTo };
 }
 
 /** What was lawfully pruned and scrubbed since the log was read: signed entries that excuse what a later snapshot lacks. */
@@ -64,7 +66,7 @@ export async function laterNotes(
   log: EntryLog,
 ): Promise<{ readonly prunes: readonly PruneEntry[]; readonly authorised: ReadonlySet<string> }> {
   const { rows } = await client.query<{ number: string; document: string }>(
-    'select number::text, document from holdfast.seal_entries where number > $1 order by number',
+    'select number::text, document from holdfast.seal_entries e where e.number > $1 order by e.number',
     [log.digests.length],
   );
   const prunes: PruneEntry[] = [];
@@ -83,6 +85,7 @@ export async function laterNotes(
 class Walk {
   readonly #report: (fault: Fault) => void;
   readonly digests: string[] = [];
+  readonly logs = new Set<string>();
   readonly prunes: PruneEntry[] = [];
   readonly resumes: ResumeEntry[] = [];
   last: WrittenEntry | undefined;
@@ -122,6 +125,7 @@ class Walk {
     }
     this.#previous = read.sha256;
     this.last = read;
+    this.logs.add(entry.log);
     if (entry.kind === 'batch') this.#batch(entry);
     if (entry.kind === 'prune') this.prunes.push(entry);
     if (entry.kind === 'resume') this.resumes.push(entry);

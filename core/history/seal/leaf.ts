@@ -3,6 +3,7 @@
  * hashed are pieces of that line, so that no value is decoded and written again on the way.
  */
 import { hash } from 'node:crypto';
+import { REDACTED } from './redaction.ts';
 
 /** Up to `row_table` a row stands in the open; from `record` on it is committed to. `changes` is split by column. */
 export const LINE_SQL = `t.seq, t.before_seq, t.xid, t.at, t.table_id, t.action, t.organization, t.row_version, t.row_table,
@@ -70,7 +71,10 @@ export function leaf(line: Line, committed: string, split: readonly [string, str
   return hash('sha256', `holdfast-leaf-1\n${line.open}\t${split[0]}\t${committed}`, 'hex');
 }
 
-/** The open and the committed part of `changes`, each a JSON object as text (or `\N`), entries as jsonb writes them. */
+/**
+ * The open and the committed part of `changes`, each a JSON object as text (or `\N`), entries as jsonb writes them. What jsonb
+ * would not write is taken as a whole, so that it is nothing that was ever sealed.
+ */
 export function splitChanges(changes: string, open: OpenColumns): [string, string] {
   if (changes === '\\N') return ['\\N', '\\N'];
   if (!open) return ['{}', changes];
@@ -79,15 +83,19 @@ export function splitChanges(changes: string, open: OpenColumns): [string, strin
   let at = 1;
   while (changes.charCodeAt(at) === QUOTE) {
     const nameEnd = stringEnd(changes, at);
-    const end = valueEnd(changes, nameEnd + 2);
+    const end = changes.startsWith(': ', nameEnd) ? valueEnd(changes, nameEnd + 2) : -1;
+    const more = changes.startsWith(', ', end);
+    if (end < 0 || !(more || end === changes.length - 1)) return [changes, 'malformed'];
     const raw = changes.slice(at + 1, nameEnd - 1);
     const name = raw.includes('\\') ? (JSON.parse(changes.slice(at, nameEnd)) as string) : raw;
     const entry = changes.slice(at, end);
     if (open.has(name)) shown += shown ? `, ${entry}` : entry;
     else hidden += hidden ? `, ${entry}` : entry;
-    at = end + 2;
+    at = more ? end + 2 : end;
   }
-  return [`{${shown}}`, `{${hidden}}`];
+  return changes.endsWith('}', at + 1) && at === changes.length - 1
+    ? [`{${shown}}`, `{${hidden}}`]
+    : [changes, 'malformed'];
 }
 
 const QUOTE = 34;
@@ -107,18 +115,19 @@ function stringEnd(text: string, at: number): number {
   return end < 0 ? text.length : end + 1;
 }
 
-/** Just past a value: a string, null, a pair of these, or an object without nesting. Anything else takes the rest. */
+/** Just past a value: a string, null, a pair of these, or the mark of a redaction; -1 for anything else. */
 function valueEnd(text: string, at: number): number {
-  const first = text.charCodeAt(at);
-  if (first === QUOTE) return stringEnd(text, at);
-  if (first === BRACKET) {
-    const middle = valueEnd(text, at + 1);
-    if (text.charCodeAt(middle) !== 44) return text.length - 1;
-    return valueEnd(text, middle + 2) + 1;
+  switch (text.charCodeAt(at)) {
+    case QUOTE:
+      return stringEnd(text, at);
+    case BRACKET: {
+      const middle = valueEnd(text, at + 1);
+      const end = middle > 0 && text.startsWith(', ', middle) ? valueEnd(text, middle + 2) : -1;
+      return end > 0 && text.startsWith(']', end) ? end + 1 : -1;
+    }
+    case BRACE:
+      return text.startsWith(REDACTED, at) ? at + REDACTED.length : -1;
+    default:
+      return text.startsWith('null', at) ? at + 4 : -1;
   }
-  if (first === BRACE) {
-    const end = text.indexOf('}', at);
-    return end < 0 ? text.length - 1 : end + 1;
-  }
-  return text.startsWith('null', at) ? at + 4 : text.length - 1;
 }

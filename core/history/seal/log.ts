@@ -2,7 +2,7 @@
 import { IntegrityError } from '../../errors.ts';
 import type { KeyService, ObjectStore } from '../../ports.ts';
 import type { Client } from '../../sql.ts';
-import { checkAnchors } from './anchors.ts';
+import { checkAnchors, logsInStore } from './anchors.ts';
 import { isFault, lastEntry, readEntry, type WrittenEntry } from './entry.ts';
 import { HeadsTree } from './heads.ts';
 import type { Fault } from './types.ts';
@@ -38,7 +38,10 @@ export async function openLog(client: Client, ctx: SealKeys, options: { resume?:
   const { heads, chains } = await readHeads(client);
   const newest = await lastEntry(client);
   if (!newest) {
-    if (heads.size > 0) throw broken({ kind: 'truncated', message: 'There are chains of seals but no entry.' });
+    const [log] = ctx.store ? await logsInStore(ctx.store, epoch) : [];
+    if (log !== undefined || heads.size > 0) {
+      throw broken({ kind: 'truncated', message: 'The log of seals is gone from the database.' });
+    }
     return { last: undefined, epoch, heads, chains };
   }
   const last = await readEntry(newest.document, newest.number, ctx.keys);

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { type ObjectStore, type Progress, silentProgress } from '../../ports.ts';
 import { connect } from '../../sql.ts';
-import { checkAnchors } from './anchors.ts';
+import { checkAnchors, logsInStore } from './anchors.ts';
 import { ChainWalk } from './chainWalk.ts';
 import type { Trust } from './entry.ts';
 import { type EntryLog, entriesOf, readEntryLog } from './entryLog.ts';
@@ -104,7 +104,13 @@ async function compareEnds(
       message: `Seal ${head.number} is ${gone ? 'gone' : 'another'}: its digest should be ${head.sha256}.`,
     });
   }
-  if (!ctx.store || !log.last) return null;
+  if (!ctx.store) return null;
+  const { rows } = await client.query('select epoch::text from holdfast.installation');
+  for (const id of await logsInStore(ctx.store, rows[0].epoch)) {
+    if (log.logs.has(id)) continue;
+    report({ kind: 'truncated', message: `The log of seals ${id}, which the store knows, is gone from the database.` });
+  }
+  if (!log.last) return null;
   const { faults, anchored } = await checkAnchors(ctx.store, log.last, (number) => documentOf(client, number));
   for (const fault of faults) report(fault);
   return anchored;
