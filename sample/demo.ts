@@ -26,6 +26,7 @@ import { backup } from '../core/snapshot/backup.ts';
 import { connect, READ_SNAPSHOT, transaction } from '../core/sql.ts';
 import { createSample } from './create.ts';
 import { sampleMap } from './map.ts';
+import { undoASession } from './session.ts';
 import { Stage } from './stage.ts';
 import { startTraffic } from './traffic.ts';
 
@@ -179,6 +180,8 @@ async function story(stage: Stage, directory: string, server: EmbeddedServer): P
     `the restore wrote ${touched[0]?.rows.toLocaleString('en')} rows of ${victim.name}, and none of anyone else`,
     touched.length === 1 && touched[0]!.organization === victim.id,
   );
+  stage.chapter('One session undone, a colleague’s later edits kept');
+  await undoASession(stage, ctx, client, victim.id);
   await sleep(500);
   const noon = await traffic.stop();
   stage.say(`The other two customers committed ${sum(noon.committed)} transactions meanwhile and noticed nothing.`);
