@@ -1,9 +1,10 @@
 /** Shows what a tenant restore does, or would do. */
 import type { TenantRestoreResult } from '../core/restore/tenant.ts';
 import { bold, count, duration, green, printable, table, yellow } from './output.ts';
-import { problem, type Report } from './report.ts';
+import type { Report } from './report.ts';
 import { rowSamples } from './rowSamples.ts';
 import { shellWord } from './shellWord.ts';
+import { violationLines } from './violations.ts';
 
 /** @param again the command line that was given, without --preview: what to run to do it */
 export function restoreReport(result: TenantRestoreResult, milliseconds: number, again: string): Report {
@@ -43,7 +44,7 @@ export function restoreReport(result: TenantRestoreResult, milliseconds: number,
   }
   for (const name of result.excluded)
     lines.push(yellow(`note: ${printable(name)} stays as it is: the backups leave it out`));
-  for (const v of result.violations) lines.push(problem(v.code, v.message), `    ${v.action}`);
+  lines.push(...violationLines(result.violations));
   if (preview && changed.length > 0 && result.violations.length === 0) {
     lines.push('To do exactly this, and nothing if anything has moved since:', `  ${again} \\`);
     lines.push(`    --fingerprint ${result.fingerprint}`);

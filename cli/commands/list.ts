@@ -10,7 +10,7 @@ import type { Manifest } from '../../core/snapshot/types.ts';
 import type { Client } from '../../core/sql.ts';
 import { positiveInteger } from '../arguments.ts';
 import { handle, type Register } from '../command.ts';
-import { bytes, table, yellow } from '../output.ts';
+import { bytes, printable, red, table, yellow } from '../output.ts';
 import { type GlobalOptions, problem, type Report } from '../report.ts';
 import { contextOf, namedDatabase, withDatabase } from '../runtime.ts';
 import { listStore } from '../storeListing.ts';
@@ -110,10 +110,31 @@ function asListed(manifest: Manifest): ListedBackup {
     horizon: parseMoment(manifest.horizon),
     verifiedAt: null,
     provenAt: null,
+    proof: { state: 'never', reason: null },
     legalHold: false,
     ...manifest.totals,
     error: null,
   };
+}
+
+function proven({ proof, provenAt }: ListedBackup): string {
+  if (proof.state === 'proven') return short(provenAt) ?? 'yes';
+  return proof.state === 'not run' ? 'not proven' : proof.state;
+}
+
+/** A backup that may not restore must not look like one that nobody has tried. */
+function unproven({ id, proof }: ListedBackup): string[] {
+  if (proof.state === 'failed') {
+    return [
+      `${red(id)} did not pass its restore test: ${printable(proof.reason)}`,
+      '    what to do: see holdfast validate --deep, take a new full backup, and do not rely on this one',
+    ];
+  }
+  if (proof.state !== 'not run') return [];
+  return [
+    `${yellow(id)} is not proven: ${printable(proof.reason)}`,
+    '    what to do: remove that hindrance and take the next backup, which is proven then',
+  ];
 }
 
 function report(
@@ -132,7 +153,7 @@ function report(
     b.changes,
     b.bytes === null ? null : bytes(b.bytes),
     short(b.horizon),
-    known ? (short(b.provenAt) ?? 'never') : '?',
+    known ? proven(b) : '?',
   ]);
   const json = backups.map((b) => ({
     id: b.id,
@@ -145,6 +166,7 @@ function report(
     horizon: iso(b.horizon),
     verifiedAt: iso(b.verifiedAt),
     provenAt: iso(b.provenAt),
+    proof: known ? b.proof : null,
     legalHold: known ? b.legalHold : null,
     bytes: b.bytes,
     rows: b.rows,
@@ -154,6 +176,7 @@ function report(
   const lines = [
     ...(note ? [yellow(`note: ${note}`)] : []),
     rows.length ? table(head, rows) : 'No backup yet. Make one with holdfast backup.',
+    ...backups.flatMap(unproven),
     ...damaged.map((error) => problem(error.code, error.message)),
   ];
   return {

@@ -1,40 +1,72 @@
 /** The restore test of a backup, with its result in the catalog: "last proven restorable". */
 import type { Context } from '../context.ts';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, HoldfastError } from '../errors.ts';
+import { explain } from '../explain.ts';
 import { type Proof, restoreTest } from '../restore/restoreTest.ts';
 import type { Manifest } from '../snapshot/types.ts';
 import { connect } from '../sql.ts';
-import { logStep } from './record.ts';
+import { describeError, logStep } from './record.ts';
+
+/** What the catalog keeps of a test that could not be made: nothing is known of the backup, for this reason. */
+export interface NotProven {
+  readonly ok: null;
+  readonly backup: string;
+  readonly reason: Record<string, unknown>;
+}
 
 /**
  * Restores the backup into a scratch database and records what came of it. A backup that does not restore is no error of
  * this function: its proof says so, and the catalog keeps it.
- * @throws DatabaseError HF_SCRATCH_DENIED and what else keeps the test from being made
+ * @throws DatabaseError HF_SCRATCH_DENIED and what else keeps the test from being made; the catalog keeps that too, and the
+ * message says that the backup is there all the same
  */
 export async function proveBackup(ctx: Context, manifest: Manifest): Promise<Proof> {
-  if (ctx.databaseUrl === undefined) {
+  const { databaseUrl } = ctx;
+  if (databaseUrl === undefined) {
     throw new ConfigError('HF_DATABASE_URL', 'A restore test needs a server for its scratch database.', {
       action: 'Pass --database-url.',
     });
   }
-  const proof = await restoreTest(ctx, manifest);
-  const client = await connect(ctx.databaseUrl, 'holdfast-catalog');
+  let proof: Proof;
+  try {
+    proof = await restoreTest(ctx, manifest);
+  } catch (error) {
+    const reason = explain(error) ?? error;
+    const kept: NotProven = { ok: null, backup: manifest.id, reason: describeError(reason) };
+    await record(databaseUrl, manifest, kept).catch(() => {}); // the first error is the one to report
+    throw reason instanceof HoldfastError ? notProven(reason, manifest.id) : reason;
+  }
+  await record(databaseUrl, manifest, proof);
+  return proof;
+}
+
+async function record(databaseUrl: string, manifest: Manifest, proof: Proof | NotProven): Promise<void> {
+  const client = await connect(databaseUrl, 'holdfast-catalog');
   try {
     await client.query(
       `update holdfast.tenant_backups
           set proof = $2, proven_at = case when $3 then clock_timestamp() else proven_at end where id = $1`,
-      [manifest.id, JSON.stringify(proof), proof.ok],
+      [manifest.id, JSON.stringify(proof), proof.ok === true],
     );
     await logStep(client, {
       backup: manifest.id,
       tenant: manifest.tenant,
       step: 'restore-test',
-      result: proof.ok ? 'ok' : 'failed',
-      milliseconds: proof.seconds * 1000,
-      ...(proof.ok ? {} : { detail: proof.failures }),
+      result: proof.ok === null ? 'skipped' : proof.ok ? 'ok' : 'failed',
+      ...(proof.ok === null ? { detail: proof.reason } : { milliseconds: proof.seconds * 1000 }),
+      ...(proof.ok === false ? { detail: proof.failures } : {}),
     });
   } finally {
     await client.end();
   }
-  return proof;
+}
+
+/** The same error, saying that there is a backup all the same. */
+function notProven(reason: HoldfastError, backup: string): HoldfastError {
+  const Same = reason.constructor as typeof HoldfastError;
+  return new Same(
+    reason.code,
+    `Backup ${backup} is complete and was kept, but could not be proven: ${reason.message}`,
+    { cause: reason, action: reason.action, details: { ...reason.details, backup } },
+  );
 }

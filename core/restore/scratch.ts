@@ -45,7 +45,7 @@ async function create(admin: Client, name: string, like: SchemaRecord['database'
         'The database user may not create a scratch database for the restore test.',
         {
           cause,
-          action: 'Grant it CREATEDB, or name another server for restore tests.',
+          action: 'Grant it CREATEDB and run the backup again; or back up with --no-prove, without a restore test.',
         },
       );
     }

@@ -1,4 +1,7 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { DirectoryStore } from '../../adapters/local/directoryStore.ts';
 import { backupLog, listBackups } from '../../core/catalog/list.ts';
 import { proveBackup } from '../../core/catalog/prove.ts';
 import { rebuildCatalog } from '../../core/catalog/rebuild.ts';
@@ -65,6 +68,41 @@ test('a restore test that passes is shown as proof', async () => {
   const [latest] = await listBackups(world.client);
   expect(latest).toMatchObject({ id: manifest.id });
   expect(latest!.provenAt).not.toBeNull();
+  expect(latest!.proof).toEqual({ state: 'proven', reason: null });
+});
+
+test('a restore test that could not be made, or that failed, is told apart from one that nobody asked for', async () => {
+  const { manifest } = await backup(world.ctx, { type: 'full' });
+  const proof = async () => (await listBackups(world.client)).find((b) => b.id === manifest.id)!.proof;
+  expect(await proof()).toEqual({ state: 'never', reason: null });
+
+  const role = `no_createdb_${world.database.name}`;
+  await world.client.query(
+    `create role ${role} login password 'x' bypassrls; grant usage on schema holdfast to ${role};
+     grant all on all tables in schema holdfast to ${role}; grant all on all sequences in schema holdfast to ${role}`,
+  );
+  try {
+    const url = new URL(world.database.url);
+    url.username = role;
+    url.password = 'x';
+    await expect(proveBackup({ ...world.ctx, databaseUrl: url.href }, manifest)).rejects.toMatchObject({
+      code: 'HF_SCRATCH_DENIED',
+      message: expect.stringContaining(`${manifest.id} is complete and was kept`),
+      action: expect.stringContaining('--no-prove'),
+    });
+  } finally {
+    await world.client.query(`drop owned by ${role}; drop role ${role}`);
+  }
+  expect(await proof()).toMatchObject({ state: 'not run', reason: expect.stringContaining('scratch database') });
+
+  const { name, size } = manifest.objects.find((o) => o.kind === 'chunk')!;
+  const file = await open(join((world.ctx.store as DirectoryStore).directory, name), 'r+');
+  const last = Buffer.alloc(1);
+  await file.read(last, 0, 1, size - 1);
+  await file.write(Buffer.from([last[0]! ^ 1]), 0, 1, size - 1);
+  await file.close();
+  expect((await proveBackup(world.ctx, manifest)).ok).toBe(false);
+  expect(await proof()).toMatchObject({ state: 'failed', reason: expect.stringContaining('damaged') });
 });
 
 test('statistics count what is there', async () => {
