@@ -1,8 +1,9 @@
 /** Shows what a copy into another tenant does, or would do. */
 import type { LostReference, TransferConflict, TransferResult } from '../core/restore/transfer/types.ts';
 import { bold, count, dim, duration, green, printable, red, table, yellow } from './output.ts';
-import { problem, type Report } from './report.ts';
+import type { Report } from './report.ts';
 import { shellWord } from './shellWord.ts';
+import { violationLines } from './violations.ts';
 
 const HOW = {
   sequence: 'the next of its sequence',

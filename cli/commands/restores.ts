@@ -11,10 +11,11 @@ import { seconds } from '../duration.ts';
 import { stopOnSignal } from '../interrupt.ts';
 import { bold, count, printable } from '../output.ts';
 import { type ByOption, declareBy } from '../person.ts';
-import { problem, type Report } from '../report.ts';
+import type { Report } from '../report.ts';
 import { policyOf, type RequestOptions, requestedRestore } from '../requestArguments.ts';
 import { requestList, requestText } from '../requestReport.ts';
 import { contextOf } from '../runtime.ts';
+import { violationLines } from '../violations.ts';
 
 type Group = Parameters<Register>[0];
 
