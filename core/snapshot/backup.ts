@@ -41,7 +41,7 @@ export interface BackupOptions {
   /** @default all protected tables */
   readonly tables?: readonly TableName[];
   readonly exclude?: readonly TableName[];
-  /** Raw bytes per chunk. @default 64 MiB */
+  /** Raw bytes per chunk. @default 32 MiB */
   readonly chunkBytes?: number;
 }
 
@@ -54,7 +54,7 @@ export interface BackupResult {
   readonly seconds: number;
 }
 
-const CHUNK_BYTES = 64 << 20;
+const CHUNK_BYTES = 32 << 20;
 /** Parts in memory at once: one is read while the one before is sealed and written. */
 const ARENAS = 2;
 /**
@@ -126,7 +126,8 @@ class Backup {
     const arenas = new ArenaPool(ARENAS, Math.ceil(this.#chunkBytes * 1.25));
     const run = new BackupRun(this.#ctx, id, new Keyring(this.#ctx.store, this.#ctx.keys, store), arenas);
     try {
-      const manifest = await this.#make(run, arenas, { decision, unfinished, store, startedAt });
+      const about = { decision, unfinished, store, startedAt };
+      const manifest = await this.#make(run, arenas, about).finally(() => run.close());
       return {
         manifest,
         ...(decision.note === undefined ? {} : { note: decision.note }),
@@ -134,7 +135,6 @@ class Backup {
         seconds: (performance.now() - began) / 1000,
       };
     } catch (error) {
-      await run.stopped();
       // The connection may be what failed; the error to report is the first one either way.
       await recordFailed(this.#client, id, error).catch(() => {});
       throw error;

@@ -5,6 +5,7 @@ import { IntegrityError } from '../errors.ts';
 import type { ArenaPool } from './arena.ts';
 import type { Keyring } from './keyring.ts';
 import type { Part } from './parts.ts';
+import { SealThread } from './sealThread.ts';
 import { type ObjectAbout, writePart } from './slabs.ts';
 import { backupFolder, objectName } from './store.ts';
 import type { Manifest, ManifestObject } from './types.ts';
@@ -19,6 +20,7 @@ export class BackupRun {
   readonly #arenas: ArenaPool;
   readonly #keys = new Map<string, Promise<{ key: Buffer; entry: Manifest['keys'][string] }>>();
   readonly #entries = new Map<string, Manifest['keys'][string]>();
+  readonly #thread = new SealThread();
   #number = 0;
   #writing: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
@@ -96,7 +98,7 @@ export class BackupRun {
 
   get #sealing() {
     const { store, persons } = this.#ctx;
-    return { store, persons, backupKey: (tenant: string) => this.backupKey(tenant) };
+    return { store, persons, backupKey: (tenant: string) => this.backupKey(tenant), thread: this.#thread };
   }
 
   /** Runs `work` after everything written so far, without holding up the reader. */
@@ -119,10 +121,11 @@ export class BackupRun {
     this.check();
   }
 
-  /** Waits without throwing: after a failure elsewhere nothing may be left running. */
-  async stopped(): Promise<void> {
-    this.#failure ??= { error: new Error('stopped') };
+  /** To be called when the run is over, also when it failed: without throwing, it leaves nothing running. */
+  async close(): Promise<void> {
+    this.#failure ??= { error: new Error('closed') };
     await this.#writing;
+    await this.#thread.close();
   }
 
   /** Reads an object back and compares size and SHA-256. @throws IntegrityError HF_OBJECT_CORRUPT */

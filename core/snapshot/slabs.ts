@@ -4,7 +4,8 @@ import type { RowArena } from './arena.ts';
 import { reservedTenant } from './checks.ts';
 import { ObjectWriter } from './container.ts';
 import type { Part } from './parts.ts';
-import { sealSlab } from './slab.ts';
+import type { SlabToSeal } from './sealMessage.ts';
+import type { SealThread } from './sealThread.ts';
 import type { TenantRows } from './split.ts';
 import { type ManifestObject, SHARED, type SlabInput } from './types.ts';
 
@@ -22,32 +23,35 @@ export interface SealingContext {
   readonly persons: PersonKeyStore;
   /** The key of a tenant in this backup, made on first use. */
   readonly backupKey: (tenant: string) => Promise<Buffer>;
+  readonly thread: SealThread;
 }
 
 /** Writes a part as one object with a slab per tenant. The arena may be reused when it resolves. */
 export async function writePart(ctx: SealingContext, about: ObjectAbout, part: Part): Promise<ManifestObject> {
-  const byTenant = groupByTenant(part);
   const { backup, name, kind } = about;
+  const slabs: Slab[] = [];
+  for (const [tenant, tables] of groupByTenant(part)) {
+    const place = { backup, tenant, object: name, ordinal: slabs.length, snapshot: part.snapshot };
+    slabs.push(await slabOf(ctx, place, tables, part.arena));
+  }
+  const sealing = ctx.thread.begin(slabs, part.arena);
   const writer = new ObjectWriter(ctx.store, { name, kind, snapshot: part.snapshot });
   try {
-    const running: Promise<{ tenant: string; rows: Record<string, number>; bytes: Buffer }>[] = [];
-    const addNext = async () => {
-      const { bytes, ...slab } = await running.shift()!;
-      await writer.add(slab, bytes);
-    };
-    let ordinal = 0;
-    for (const [tenant, tables] of byTenant) {
-      const place = { backup, tenant, object: name, ordinal: ordinal++, snapshot: part.snapshot };
-      const sealing = sealTenant(ctx, place, tables, part.arena);
-      sealing.catch(() => {}); // thrown where its turn comes
-      running.push(sealing);
-      if (running.length >= AHEAD) await addNext();
+    const running: Promise<Buffer>[] = [];
+    for (const [index, { input, rows }] of slabs.entries()) {
+      while (running.length < AHEAD && index + running.length < slabs.length) {
+        const next = sealing.seal(index + running.length);
+        next.catch(() => {}); // thrown where its turn comes
+        running.push(next);
+      }
+      await writer.add({ tenant: input.tenant, rows }, await running.shift()!);
     }
-    while (running.length > 0) await addNext();
     return await writer.finish();
   } catch (error) {
     await writer.abort(error);
     throw error;
+  } finally {
+    await sealing.done();
   }
 }
 
@@ -74,14 +78,18 @@ function groupByTenant(part: Part): Map<string, TableRows[]> {
   return byTenant;
 }
 
-async function sealTenant(ctx: SealingContext, place: Place, tables: readonly TableRows[], arena: RowArena) {
+interface Slab extends SlabToSeal {
+  /** Rows per table. */
+  readonly rows: Record<string, number>;
+}
+
+async function slabOf(ctx: SealingContext, place: Place, tables: readonly TableRows[], arena: RowArena): Promise<Slab> {
   const ids = new Set<string>();
   for (const { rows } of tables) for (const person of rows.persons) ids.add(person);
   const [key, known] = await Promise.all([ctx.backupKey(place.tenant), ctx.persons.obtain(place.tenant, [...ids])]);
-  const bytes = await sealSlab({ ...place, ...slabContent(tables, known, arena) }, key);
   const rows: Record<string, number> = {};
   for (const table of tables) rows[table.table] = (rows[table.table] ?? 0) + table.rows.rows;
-  return { tenant: place.tenant, rows, bytes };
+  return { input: { ...place, ...slabContent(tables, known, arena) }, key, rows };
 }
 
 /** Sections and capsules of one slab. Values of persons without a key, that is erased ones, are left out for good. */

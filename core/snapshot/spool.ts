@@ -60,9 +60,11 @@ export class Spool {
 
   /** The pieces of `name` in the order they came. @throws IntegrityError HF_SPOOL_DAMAGED when the disk gives back others */
   *pieces(name: string): Generator<Buffer> {
+    let room = Buffer.alloc(0);
     for (const { number, at, length, tag } of this.#extents.get(name) ?? []) {
-      const sealed = Buffer.allocUnsafe(length);
-      const got = readSync(this.#file, sealed, 0, length, at);
+      if (room.length < length) room = Buffer.allocUnsafeSlow(length);
+      const got = readSync(this.#file, room, 0, length, at);
+      const sealed = room.subarray(0, length);
       const piece = got === length ? open(this.#key, nonceOf(number), NOTHING, sealed, tag) : undefined;
       if (!piece) throw damaged();
       yield piece;
