@@ -1,14 +1,22 @@
 import { maintain } from '../../core/history/maintain.ts';
+import { seal } from '../../core/history/seal/seal.ts';
 import { handle, type Register } from '../command.ts';
-import { withDatabase } from '../runtime.ts';
+import { count } from '../output.ts';
+import { contextOf, databaseUrl, withDatabase } from '../runtime.ts';
 
 export const maintainCommand: Register = (program) => {
   const command = program
     .command('maintain')
-    .summary('close the latest moment; by the minute from cron')
-    .description("Closes the latest moment and makes next month's partition. Run it every minute from cron.");
-  handle(command, async (options) => {
+    .summary('close the latest moment, seal the trail; by the minute from cron')
+    .description(
+      "Closes the latest moment, makes next month's partition and seals the trail. Run it every minute from cron.",
+    )
+    .option('--no-seal', 'leave sealing to a machine that has the key file');
+  handle<{ seal: boolean }>(command, async (options) => {
     const report = await withDatabase(options, maintain);
-    return { json: report, text: `History is exact up to ${report.moment}.` };
+    const exact = `History is exact up to ${report.moment}.`;
+    if (!options.seal) return { json: report, text: exact };
+    const sealed = await seal({ ...(await contextOf(options, 'database')), databaseUrl: databaseUrl(options) });
+    return { json: { ...report, sealed }, text: `${exact} Sealed ${count(sealed.rows, 'change')}.` };
   });
 };

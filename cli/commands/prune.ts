@@ -41,14 +41,16 @@ export const pruneCommand: Register = (program) => {
     }
     const archivedTo = parseSnapshot(latest.log.to);
     const report = await withDatabase(options, (client) =>
-      prune(client, { before, archivedTo, preview: options.preview }),
+      prune(client, { before, archivedTo, archivedBy: latest.id, seals: context, preview: options.preview }),
     );
     const verb = options.preview ? 'Would drop' : 'Dropped';
     const lines = [
       `${bold(verb)} ${count(report.dropped.length, 'month')} of history that ended by ${formatMoment(before)}${
         report.dropped.length ? `: ${report.dropped.join(', ')}` : ''
       }.`,
-      ...report.kept.map((name) => yellow(`note: ${name} stays: it holds changes that are in no backup yet`)),
+      ...report.kept.map((name) =>
+        yellow(`note: ${name} stays: it holds changes that are in no backup, or in no seal, yet`),
+      ),
       ...(report.begins ? [`History in the database begins at ${report.begins}; before that, the store serves.`] : []),
     ];
     return {
