@@ -72,24 +72,38 @@ begin
     select x.xid from unnest(next.xids, next.committed) x(xid, at) where x.at <= resolve_cut.moment))::holdfast.cut;
 end $$;
 
--- When a transaction committed, as horizons have it; for one that none lists yet, as the next one will. Null: not known.
+-- When a transaction committed, as horizons have it; for one that none sees yet, as the next one will. Null: not known.
 create function holdfast.committed_at(xid bigint) returns timestamptz
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  h  holdfast.horizons;
+  h      holdfast.horizons;
+  place  integer;
+  at     timestamptz;
 begin
   select * into h from holdfast.horizons g
    where pg_snapshot_xmax(g.snapshot)::text::bigint > committed_at.xid
      and pg_visible_in_snapshot(committed_at.xid::text::xid8, g.snapshot)
    order by pg_snapshot_xmax(g.snapshot)::text::bigint, g.id limit 1;
-  if found then
-    return h.committed[array_position(h.xids, xid)];
-  elsif not current_setting('track_commit_timestamp')::boolean then
-    return null;
+  place := array_position(h.xids, xid);
+  if place is not null then
+    return h.committed[place];
+  elsif current_setting('track_commit_timestamp')::boolean then
+    at := pg_xact_commit_timestamp((xid % 4294967296)::text::xid);
   end if;
-  select * into h from holdfast.horizons g order by g.id desc limit 1;
-  return greatest(pg_xact_commit_timestamp((xid % 4294967296)::text::xid), h.until + interval '1 microsecond');
+  -- Horizons list what is in the trail; a transaction that only altered a table is not.
+  if at is null then
+    return h.moment;
+  end if;
+  select * into h from holdfast.horizons g where g.id < h.id or h.id is null order by g.id desc limit 1;
+  return greatest(at, h.until + interval '1 microsecond');
 end $$;
+
+-- Whether a transaction had committed by the cut, one that is not in the trail too.
+create function holdfast.in_cut(xid bigint, cut holdfast.cut) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select case when pg_visible_in_snapshot(xid::text::xid8, cut.snapshot) or xid = any (cut.extra) then true
+              else coalesce(holdfast.committed_at(xid) <= cut.moment, false) end
+$$;
 
 -- The transactions that committed after `low` and by `high`.
 create function holdfast.commits(low timestamptz, high timestamptz) returns table (xid bigint, committed_at timestamptz)
@@ -203,7 +217,7 @@ begin
       using errcode = 'HF012', detail = format('The nearest moment is %s.', holdfast.iso(t.protected_at));
   end if;
   for v in select * from holdfast.table_versions x where x.table_id = t.id and x.version > 1 order by x.version desc loop
-    exit when pg_visible_in_snapshot(v.xid::text::xid8, cut.snapshot) or v.xid = any (cut.extra);
+    exit when holdfast.in_cut(v.xid, cut);
     if v.barrier is not null then
       raise exception '% has changed since %: %', t.name, holdfast.iso(cut.moment), v.barrier
         using errcode = 'HF014', detail = format('The nearest moment is %s.', holdfast.iso(coalesce(holdfast.committed_at(v.xid), v.noted_at)));
@@ -219,7 +233,7 @@ end $$;
 create function holdfast.version_at(t holdfast.tables, cut holdfast.cut) returns holdfast.table_versions
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select v.* from holdfast.table_versions v
-   where v.table_id = t.id and (v.version = 1 or pg_visible_in_snapshot(v.xid::text::xid8, cut.snapshot) or v.xid = any (cut.extra))
+   where v.table_id = t.id and (v.version = 1 or holdfast.in_cut(v.xid, cut))
    order by v.version desc limit 1
 $$;
 
@@ -361,23 +375,20 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
            count(*) filter (where c.action <> 'U') over (w rows between unbounded preceding and 1 preceding) as ended
       from {name}_read c window w as (partition by c.record order by c.place, c.seq desc)
   ), {name}_ends as (
-    -- Undone, an insert leaves nothing; a delete leaves the row; after updates alone the row is there still.
-    select record, min(action) filter (where n = 1) as first, bool_or(action = 'D') as whole
-      from {name}_changed where ended = 0 group by record
-  ), {name}_texts as (
-    -- Of each column the oldest value.
-    select record, jsonb_object_agg(name, value) as texts
-      from (select distinct on (record, name) record, name, value
-              from (select c.record, c.n, {column} as name, case c.action when 'U' then e.value ->> 0 else e.value #>> '{}' end as value
-                      from {name}_changed c, jsonb_each(c.changes) e where c.ended = 0 and c.action <> 'I') x
-             where name is not null order by record, name, n) y
-     group by record
+    -- Undone, an insert leaves nothing; a delete leaves the row; after updates alone the row is there still. Of each column the
+    -- oldest value counts, which is added last. "ended < 1", because the planner takes "= 0" for next to nothing.
+    select c.record, min(c.action) filter (where c.n = 1) as first, bool_or(c.action = 'D') as whole,
+           jsonb_object_agg(x.name, x.value order by c.n desc) filter (where x.name is not null) as texts
+      from {name}_changed c
+      left join lateral (
+        select {column} as name, case c.action when 'U' then e.value ->> 0 else e.value #>> '{}' end as value
+          from jsonb_each(case when c.action <> 'I' then c.changes end) e) x on true
+     where c.ended < 1 group by c.record
   ), {name} as (
     select e.record, case when e.first = 'I' then null
-                          when e.whole then ({later} || x.texts) - {computed}
-                          else (coalesce(l.texts, {missing}) || coalesce(x.texts, '{}')) - {computed} end as texts
+                          when e.whole then ({later} || e.texts) - {computed}
+                          else (coalesce(l.texts, {missing}) || coalesce(e.texts, '{}')) - {computed} end as texts
       from {name}_ends e
-      left join {name}_texts x using (record)
       left join lateral (select {row} as texts from {live} and {own}) l on true
   )$sql$, jsonb_build_object(
     'name', name, 'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'filter', filter, 'after', holdfast.after_cut_sql(cut),

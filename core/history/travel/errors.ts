@@ -35,4 +35,5 @@ export function asRefusal(error: unknown): unknown {
   });
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+/** A sentence that begins with the name of a table leaves it as it is. */
+const capital = (text: string): string => (/^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
