@@ -84,7 +84,6 @@ create table holdfast.trail (
 create index trail_organization on holdfast.trail (organization, at);
 create index trail_user on holdfast.trail (user_id, at) where user_id is not null;
 create index trail_record on holdfast.trail (table_id, record, at);
-create index trail_awaits on holdfast.trail (at) where metadata ? 'awaits';
 create index trail_xid on holdfast.trail using brin (xid) with (pages_per_range = 32, autosummarize = on);
 
 -- Moments whose cut is known: everything `snapshot` sees had committed by `moment`, nothing else had. Between two horizons,

@@ -87,6 +87,9 @@ begin
   insert into holdfast.trail values (
     seq, before_seq, txid_current(), greatest(clock_timestamp(), now()), table_id, action, organization, record, person,
     nullif(substr(actor, 37), ''), nullif(left(actor, 36), '')::uuid, version, part, changes, metadata);
+  if metadata ? 'awaits' then
+    perform holdfast.wait(table_id, record, seq, metadata -> 'awaits');
+  end if;
   return seq;
 end $$;
 
@@ -219,6 +222,28 @@ begin
   return case what when 'tenant' then gone.organization else gone.person end;
 end $$;
 
+-- Changes of running transactions whose parent was deleted but is not logged yet; `what` is tenant or person. Not an index on
+-- the trail: every change would pay for it. What a crash would lose here was rolled back with it.
+create unlogged table holdfast.waiting (
+  xid            bigint not null,
+  parent_id      integer not null,
+  parent_record  text collate "C" not null,
+  what           text not null,
+  table_id       integer not null,
+  record         text collate "C",
+  seq            bigint not null
+);
+create index waiting_parent on holdfast.waiting (xid, parent_id, parent_record);
+alter table holdfast.waiting enable row level security;
+alter table holdfast.waiting force row level security;
+create policy installer on holdfast.waiting to current_user using (true) with check (true);
+
+-- `awaits`: {what: [parent's table id, parent's record]}.
+create function holdfast.wait(table_id integer, record text, seq bigint, awaits jsonb) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  insert into holdfast.waiting select txid_current(), (w.value ->> 0)::int, w.value ->> 1, w.key, table_id, record, seq from jsonb_each(awaits) w
+$$;
+
 -- Metadata of a change whose parent this transaction deleted but has not logged yet.
 create function holdfast.awaiting(awaits jsonb) returns jsonb
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -235,25 +260,28 @@ end $$;
 create function holdfast.settle(parent_id integer, record text, organization text, person text, awaits jsonb) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  target  jsonb := jsonb_build_array(parent_id, record);
-  change  record;
-  rest    jsonb;
+  child  record;
 begin
-  for change in
-    select c.tableoid as part, c.ctid as place, c.metadata -> 'awaits' as waits, c.table_id, c.record, c.organization from holdfast.trail c
-     where c.metadata ? 'awaits' and c.at >= now() and c.xid = txid_current()
-       and (c.metadata #> '{awaits,tenant}' = target or c.metadata #> '{awaits,person}' = target)
+  for child in
+    delete from holdfast.waiting w
+     where w.xid = txid_current() and w.parent_id = settle.parent_id and w.parent_record = settle.record
+     returning w.what, w.table_id, w.record, w.seq
   loop
-    select jsonb_object_agg(w.key, case when w.value <> target then w.value else awaits -> w.key end) into rest
-      from jsonb_each(change.waits) w where w.value <> target or awaits ? w.key;
-    if change.waits -> 'tenant' = target and current_setting('holdfast.guard_tenant', true) <> '' then
-      perform holdfast.guard(change.table_id, change.record, settle.organization);
+    if child.what = 'tenant' and current_setting('holdfast.guard_tenant', true) <> '' and not coalesce(awaits ? 'tenant', false) then
+      perform holdfast.guard(child.table_id, child.record, settle.organization);
     end if;
     update holdfast.trail c
-       set organization = case when change.waits -> 'tenant' = target then settle.organization else c.organization end,
-           person = case when change.waits -> 'person' = target then settle.person else c.person end,
-           metadata = nullif(case when rest is null then c.metadata - 'awaits' else jsonb_set(c.metadata, '{awaits}', rest) end, '{}')
-     where c.tableoid = change.part and c.ctid = change.place;
+       set organization = case when child.what = 'tenant' then settle.organization else c.organization end,
+           person = case when child.what = 'person' then settle.person else c.person end,
+           metadata = nullif(case when awaits ? child.what then jsonb_set(c.metadata, array['awaits', child.what], awaits -> child.what)
+                                  when c.metadata -> 'awaits' = jsonb_build_object(child.what, c.metadata -> 'awaits' -> child.what)
+                                  then c.metadata - 'awaits'
+                                  else c.metadata #- array['awaits', child.what] end, '{}')
+     where c.table_id = child.table_id and (c.record = child.record or child.record is null and c.record is null)
+       and c.at >= now() and c.seq = child.seq;
+    if awaits ? child.what then
+      perform holdfast.wait(child.table_id, child.record, child.seq, jsonb_build_object(child.what, awaits -> child.what));
+    end if;
   end loop;
 end $$;
 

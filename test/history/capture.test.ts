@@ -56,6 +56,34 @@ test('a cascade finds the tenant of rows whose parent is gone', async () => {
   ]);
 });
 
+test('where cascades meet, a row deleted before its parent is logged waits for the tenant', async () => {
+  // Keys cascade in the order in which they were made: the lines go first.
+  await run(
+    'create table shop.roots (id int primary key)',
+    'alter table shop.lines add column root int references shop.roots on delete cascade',
+    'alter table shop.docs add column root int references shop.roots on delete cascade',
+    'insert into shop.roots values (1)',
+    "insert into shop.docs (id, tenant, root) values (30, 'a', 1), (31, 'b', 1)",
+    'insert into shop.lines (doc, n, root) values (30, 1, 1), (31, 1, 1), (31, 2, 1)',
+  );
+  expect((await run('delete from shop.roots')).map((c) => c.split(' {')[0])).toEqual([
+    'lines D ["30", "1"] a',
+    'lines D ["31", "1"] b',
+    'lines D ["31", "2"] b',
+    'docs D 30 a',
+    'docs D 31 b',
+  ]);
+  const { rows } = await shop.client.query(
+    "select (select count(*)::int from holdfast.waiting) as waiting, (select count(*)::int from holdfast.trail where metadata ? 'awaits') as awaiting",
+  );
+  expect(rows[0]).toEqual({ waiting: 0, awaiting: 0 });
+  await run(
+    'alter table shop.lines drop column root',
+    'alter table shop.docs drop column root',
+    'drop table shop.roots',
+  );
+});
+
 test('TRUNCATE logs each row and itself, and is refused where rows may be invisible', async () => {
   await run("insert into shop.docs values (4, 'a'), (5, 'b')", "insert into shop.lines values (4, 1, 'x')");
   expect((await run('truncate shop.docs cascade')).map((c) => c.split(' {')[0])).toEqual([
