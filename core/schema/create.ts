@@ -89,19 +89,19 @@ export async function createSchema(
 }
 
 /** Names are qualified already, and a function's body is not to be looked at before its tables exist. */
+const SETTLE = `select set_config('search_path', 'pg_catalog', true), set_config('check_function_bodies', 'off', true),
+            set_config('client_min_messages', 'warning', true), set_config('default_tablespace', '', true)`;
+
 async function settle(client: Client): Promise<void> {
-  await client.query(
-    `select set_config('search_path', 'pg_catalog', true), set_config('check_function_bodies', 'off', true),
-            set_config('client_min_messages', 'warning', true), set_config('default_tablespace', '', true)`,
-  );
+  await client.query(SETTLE);
 }
 
+/** One message, which is one transaction: a schema has hundreds of objects, and each round trip counts. */
 async function runOne(client: Client, object: SchemaObject): Promise<void> {
-  await transaction(client, '', async () => {
-    await settle(client);
-    for (const sql of object.sql) await client.query(sql);
-  });
+  await client.query([SETTLE, ...object.sql].join(';\n'));
 }
+
+const NEXT = 'release savepoint holdfast_schema; savepoint holdfast_schema';
 
 interface Stuck {
   readonly object: SchemaObject;
@@ -119,8 +119,8 @@ async function inAnyOrder(client: Client, objects: readonly SchemaObject[], note
     const left: Stuck[] = [];
     for (const object of pending) {
       try {
-        for (const sql of object.sql) await client.query(await statement(client, object, sql));
-        await client.query('release savepoint holdfast_schema; savepoint holdfast_schema');
+        const statements = await Promise.all(object.sql.map((sql) => statement(client, object, sql)));
+        await client.query([...statements, NEXT].join(';\n'));
       } catch (cause) {
         if (!isStatementError(cause)) throw cause;
         await client.query('rollback to savepoint holdfast_schema');
