@@ -2,6 +2,7 @@
 import type { Register } from '../command.ts';
 import { activityCommand } from './activity.ts';
 import { asOfCommand } from './asOf.ts';
+import { auditCommand } from './audit.ts';
 import { backupCommand } from './backup.ts';
 import { catalogCommand } from './catalog.ts';
 import { cleanupCommand } from './cleanup.ts';
@@ -23,6 +24,7 @@ import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
 import { restoresCommand } from './restores.ts';
 import { schemaDriftCommand } from './schemaDrift.ts';
+import { syntheticCommand } from './synthetic.ts';
 import { timelineCommand } from './timeline.ts';
 import { transferCommand } from './transfer.ts';
 import { uninstallCommand } from './uninstall.ts';
@@ -30,7 +32,7 @@ import { validateCommand } from './validate.ts';
 
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
-  'Back up:': [backupCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
+  'Back up:': [backupCommand, syntheticCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
   'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [
     pointInTimeRecoveryCommand,
@@ -42,5 +44,13 @@ export const commands: Readonly<Record<string, readonly Register[]>> = {
     transferCommand,
     queryCommand,
   ],
-  'Housekeeping:': [maintainCommand, pruneCommand, catalogCommand, schemaDriftCommand, uninstallCommand, keysCommand],
+  'Housekeeping:': [
+    maintainCommand,
+    auditCommand,
+    pruneCommand,
+    catalogCommand,
+    schemaDriftCommand,
+    uninstallCommand,
+    keysCommand,
+  ],
 };
