@@ -38,7 +38,8 @@ export function readTenantKey(bytes: Buffer, name: string): TenantKeyOf & { root
   const { format, version, store, tenant, id, rootKey, ...file } = parseDocument(bytes, name) as Record<string, string>;
   const wrapped = Buffer.from(file.wrapped ?? '', 'base64');
   // base64 has spare bits at its end, which a decoder ignores
-  if (format !== FORMAT || !store || !tenant || !id || !rootKey || wrapped.toString('base64') !== file.wrapped) {
+  const named = store && tenant !== undefined && id && rootKey; // a tenant may have an empty name
+  if (format !== FORMAT || !named || wrapped.toString('base64') !== file.wrapped) {
     throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not a tenant key.`, {
       action: 'Bring this file back from another copy of the store.',
       details: { object: name },
