@@ -57,7 +57,7 @@ begin
   if (new.id, new.kind, new.tenant, new.source_tenant, new.request, new.reason, new.maintenance, new.fingerprint, new.requested_by,
       new.requested_at, new.expires_at) is distinct from
      (old.id, old.kind, old.tenant, old.source_tenant, old.request, old.reason, old.maintenance, old.fingerprint, old.requested_by,
-      old.requested_at, old.expires_at) or (new.plan <> old.plan and new.state = old.state)
+      old.requested_at, old.expires_at) or new.plan <> old.plan
      or (old.decided_by is not null and (new.decided_by, new.decided_at) is distinct from (old.decided_by, old.decided_at)
          and not (old.state = 'approved' and new.state = 'rejected')) then
     raise exception 'restore request % is frozen: what was asked for and decided cannot be changed', old.id using errcode = 'HF004';

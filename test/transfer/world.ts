@@ -7,12 +7,13 @@ import { makeWorld, type World } from '../snapshot/world.ts';
 import { MAP, SCHEMA } from './graph.ts';
 
 /** @param more tables beside those of the graph; those with a `firm_id` are the tenant's, `use` is reached by its code */
-export async function graphWorld(more = ''): Promise<World & { drop(): Promise<void> }> {
+export async function graphWorld(more = '', serverUrl?: string): Promise<World & { drop(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-transfer-'));
   const world = await makeWorld({
     directory,
     map: more === '' ? MAP : withMore(),
     fill: (client) => client.query(SCHEMA + more),
+    ...(serverUrl ? { serverUrl } : {}),
   });
   return {
     ...world,

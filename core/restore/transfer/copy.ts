@@ -148,7 +148,7 @@ function refuseConflicts(conflicts: readonly TransferConflict[]): RestoreError {
     'HF_TRANSFER_CONFLICT',
     `${first!.rows} rows of ${first!.table} would break ${first!.constraint} (${first!.columns.join(', ')}): that of record ${sample.record} is held by tenant ${sample.heldBy}.${more}`,
     {
-      action: `Nothing was changed. Leave out the tables named in the details (--except ${[...new Set(conflicts.map((c) => c.table))].join(',')}), or free those values first.`,
+      action: `Nothing was changed. Leave out ${[...new Set(conflicts.map((c) => c.table))].join(', ')} (--except), or free those values first.`,
       details: { conflicts },
     },
   );

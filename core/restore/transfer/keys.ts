@@ -127,8 +127,8 @@ function makeUp(target: TargetTable, free: readonly BoundColumn[], prefix: strin
     `Rows of ${bound.name} cannot be copied: nothing says how its key (${bound.key.join(', ')}) gets new values.`,
     {
       action: text
-        ? `Pass --text-key-prefix: it is put in front of ${text}. Or leave the table out with --except ${bound.name}.`
-        : `Leave the table out with --except ${bound.name}, or give its key a default.`,
+        ? `Pass --text-key-prefix: it is put in front of ${text}. Or leave ${bound.name} out (--except).`
+        : `Leave ${bound.name} out (--except), or give its key a default.`,
       details: { table: bound.name, key: bound.key },
     },
   );
