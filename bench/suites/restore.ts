@@ -4,18 +4,20 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { DirectoryStore } from '../../adapters/local/directoryStore.ts';
 import { EmbeddedServer } from '../../adapters/local/embedded.ts';
-import { restoreDatabase } from '../../core/restore/database.ts';
-import { restoreTenant } from '../../core/restore/tenant.ts';
 import { backup } from '../../core/snapshot/backup.ts';
 import { type ProtectedSample, protectedSample } from '../../test/restore/support.ts';
 import { createDatabase } from '../../test/support/database.ts';
 import { type BenchSuite, ratio } from './suite.ts';
+import { runRestore } from './support/runRestore.ts';
 
 const run = promisify(execFile);
 /** Debian's: server and client must be of one version to be compared. */
 const PEER = '/usr/lib/postgresql/15/bin';
 const TENANTS = 500;
+/** How much smaller the database is whose restore shows what memory a restore takes at least. */
+const LESS = 20;
 
 const suite: BenchSuite = {
   name: 'restore',
@@ -31,12 +33,16 @@ const suite: BenchSuite = {
     });
     const usersPerTenant = 8;
     const entriesPerUser = Math.max(1, Math.round(40 * scale));
-    log(`making ${TENANTS} tenants`);
-    const sample = await protectedSample({ tenants: TENANTS, usersPerTenant, entriesPerUser }, server.url());
+    log(`making ${TENANTS} tenants, twice: one with ${LESS} times less in it`);
+    const make = (entries: number) =>
+      protectedSample({ tenants: TENANTS, usersPerTenant, entriesPerUser: entries }, server.url());
+    const sample = await make(entriesPerUser);
+    const small = await make(Math.max(1, Math.round(entriesPerUser / LESS)));
     try {
-      return await measure(sample, server, { directory, rounds, log, peer });
+      return await measure(sample, small, server, { directory, rounds, log, peer });
     } finally {
       await sample.drop();
+      await small.drop();
       await server.stop();
       await rm(directory, { recursive: true, force: true });
     }
@@ -51,12 +57,18 @@ interface Setting {
   readonly peer: boolean;
 }
 
-async function measure(sample: ProtectedSample, server: EmbeddedServer, { directory, rounds, log, peer }: Setting) {
+async function measure(
+  sample: ProtectedSample,
+  small: ProtectedSample,
+  server: EmbeddedServer,
+  { directory, rounds, log, peer }: Setting,
+) {
   const { ctx, client } = sample;
   const { manifest } = await backup(ctx, { type: 'full' });
+  const { manifest: smallManifest } = await backup(small.ctx, { type: 'full' });
   const dump = join(directory, 'all.dump');
   if (peer) await postgresTool('pg_dump', ['-Fc', '-Z1', '-f', dump, sample.database.name], server);
-  const victim = sample.tenants[TENANTS >> 1]!;
+  const tenant = sample.tenants[TENANTS >> 1]!;
   const times = {
     peer: [] as number[],
     whole: [] as number[],
@@ -64,35 +76,47 @@ async function measure(sample: ProtectedSample, server: EmbeddedServer, { direct
     tenantEmpty: [] as number[],
     tenantLive: [] as number[],
   };
-  let peak = 0;
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().rss);
-  }, 50);
+  const peaks = { whole: [] as number[], small: [] as number[], tenant: [] as number[] };
   for (let n = 0; n < rounds; n++) {
     if (peer) {
       times.peer.push(
-        await intoEmpty(server, (_url, name) => postgresTool('pg_restore', ['-j2', '-d', name, dump], server)),
+        await intoEmpty(server, (_url, name) =>
+          timed(() => postgresTool('pg_restore', ['-j2', '-d', name, dump], server)),
+        ),
       );
     }
-    times.whole.push(await intoEmpty(server, (targetUrl) => restoreDatabase(ctx, { targetUrl })));
-    times.tenantEmpty.push(await intoEmpty(server, (targetUrl) => restoreDatabase(ctx, { targetUrl, tenant: victim })));
+    const whole = await intoEmpty(server, (targetUrl) => runRestore({ store: storeOf(sample), into: { targetUrl } }));
+    times.whole.push(whole.seconds);
+    peaks.whole.push(whole.peakMegabytes);
+    const less = await intoEmpty(server, (targetUrl) => runRestore({ store: storeOf(small), into: { targetUrl } }));
+    peaks.small.push(less.peakMegabytes);
+    const alone = await intoEmpty(server, (targetUrl) =>
+      runRestore({ store: storeOf(sample), into: { targetUrl, tenant } }),
+    );
+    times.tenantEmpty.push(alone.seconds);
     for (const [source, kept] of [
       ['store', times.tenantStore],
       ['live', times.tenantLive],
     ] as const) {
-      await client.query("update public.journal_entries set body = '' where organization_id = $1", [victim]);
+      await client.query("update public.journal_entries set body = '' where organization_id = $1", [tenant]);
       await client.query(
         'delete from public.comments where author_id in (select id from public.users where organization_id = $1)',
-        [victim],
+        [tenant],
       );
-      kept.push(await timed(() => restoreTenant(ctx, { tenant: victim, backup: manifest.id, source })));
+      const into = { databaseUrl: sample.database.url, tenant, backup: manifest.id, source };
+      const figures = await runRestore({ store: storeOf(sample), into });
+      kept.push(figures.seconds);
+      if (source === 'store') peaks.tenant.push(figures.peakMegabytes);
     }
     const last = Object.entries(times).map(([name, all]) => `${name} ${all.at(-1)?.toFixed(2) ?? '-'} s`);
-    log(`round ${n + 1}: ${last.join(', ')}`);
+    const peak = Object.entries(peaks).map(([name, all]) => `${name} ${Math.round(all.at(-1)!)} MB`);
+    log(`round ${n + 1}: ${[...last, ...peak].join(', ')}`);
   }
-  clearInterval(watch);
   const against = (own: number[], goal: string) =>
     ratio(peer ? own.map((t, n) => t / times.peer[n]!) : [Number.NaN], goal);
+  const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+  const grown = (manifest.totals.rawBytes / smallManifest.totals.rawBytes).toFixed(0);
+  const median = (values: number[]) => Math.round(ratio(values, '').median);
   return {
     ratios: {
       'whole database / pg_restore -j2': against(times.whole, '<= 0.8'),
@@ -102,15 +126,23 @@ async function measure(sample: ProtectedSample, server: EmbeddedServer, { direct
       ),
       'one tenant of 500 into the live database, from the trail / pg_restore -j2': against(times.tenantLive, '<= 0.02'),
       'one tenant of 500 into an empty database / pg_restore -j2': against(times.tenantEmpty, '<= 0.02'),
+      [`peak memory of a whole restore, data ${grown} x / 1 x`]: ratio(
+        peaks.whole.map((peak, n) => peak / peaks.small[n]!),
+        '1 (flat)',
+      ),
     },
     facts: {
       rows: manifest.totals.rows,
-      'raw MB': Math.round(manifest.totals.rawBytes / 1e6),
-      'peak memory of the restore, MB': Math.round(peak / 1e6),
+      'raw MB': megabytes(manifest.totals.rawBytes),
+      'peak memory of the whole restore, MB': median(peaks.whole),
+      [`the same of ${megabytes(smallManifest.totals.rawBytes)} raw MB`]: median(peaks.small),
+      'peak memory of one tenant from the store, MB': median(peaks.tenant),
       server: peer ? 'PostgreSQL 15 (Debian), its pg_restore' : 'embedded; no pg_restore here, so no ratios',
     },
   };
 }
+
+const storeOf = ({ ctx }: ProtectedSample): string => (ctx.store as DirectoryStore).directory;
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -118,13 +150,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
-async function intoEmpty(
-  server: EmbeddedServer,
-  work: (url: string, name: string) => Promise<unknown>,
-): Promise<number> {
+async function intoEmpty<T>(server: EmbeddedServer, work: (url: string, name: string) => Promise<T>): Promise<T> {
   const target = await createDatabase({ prefix: 'bench', serverUrl: server.url() });
   try {
-    return await timed(() => work(target.url, target.name));
+    return await work(target.url, target.name);
   } finally {
     await target.drop();
   }
