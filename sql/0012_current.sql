@@ -92,6 +92,22 @@ begin
   perform holdfast.follow(table_id, false, true);
 end $$;
 
+-- Where no event trigger watches: notes schema changes after which nobody has written yet. Takes no lock on a table; writers
+-- that come meanwhile wait as they do for each other. What needs such a lock is left to `holdfast install`.
+create function holdfast.follow_unwatched() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  t  record;
+begin
+  if not exists (select from pg_event_trigger e where e.evtname = 'holdfast_ddl' and e.evtenabled <> 'D') then
+    for t in select p.id from holdfast.tables p
+              where p.dropped_at is null and exists (select from pg_class c where c.oid = p.oid) and p.form is distinct from holdfast.form(p.id)
+              order by p.id loop
+      perform holdfast.follow(t.id, false, true);
+    end loop;
+  end if;
+end $$;
+
 -- The record id of a row given as text; as holdfast.record_sql writes it.
 create function holdfast.record_of(t holdfast.tables, row_text jsonb) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -166,7 +182,8 @@ declare
   f  regprocedure;
 begin
   for f in select p.oid from pg_proc p where p.pronamespace = 'holdfast'::regnamespace and p.proname in (
-             'columns_now', 'form', 'relations_of', 'is_current', 'ready_sql', 'catch_up', 'record_of', 'capture') loop
+             'columns_now', 'form', 'relations_of', 'is_current', 'ready_sql', 'catch_up',
+             'follow_unwatched', 'record_of', 'capture') loop
     execute format('revoke all on function %s from public', f);
   end loop;
 end $$;

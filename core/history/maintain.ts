@@ -12,9 +12,13 @@ export interface MaintainReport {
   readonly partitions: readonly string[];
 }
 
-/** Closes the present moment and makes the partitions of the months to come. Cheap; meant to run every minute. */
+/**
+ * Closes the present moment, makes the partitions of the months to come and, where no event trigger does, notes schema changes.
+ * Cheap; meant to run every minute.
+ */
 export async function maintain(client: Client): Promise<MaintainReport> {
   const partitions = await underLock(client, 5_000, () => createPartitions(client));
+  await client.query('select holdfast.follow_unwatched()');
   // What waited in vain for a parent: the row was deleted by hand where no key held it.
   await client.query('delete from holdfast.waiting where xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint');
   const { moment, snapshot } = await advance(client);

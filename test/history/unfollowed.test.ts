@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { bind } from '../../core/datamap/bind.ts';
 import { readVersions } from '../../core/history/crossing.ts';
 import { install } from '../../core/history/install.ts';
+import { maintain } from '../../core/history/maintain.ts';
 import { connect } from '../../core/sql.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { SHOP, shopMap } from './support.ts';
@@ -70,6 +71,7 @@ async function write(...statements: string[]): Promise<string[]> {
 }
 
 const latest = async (id: number) => (await readVersions(owner, id)).at(-1)!;
+const TENANTS = 1;
 const DOCS = 2;
 const LINES = 3;
 
@@ -105,6 +107,17 @@ test('a column is renamed, another dropped, others added: nothing fails, nothing
   ]);
   expect(versions.filter((v) => v.barrier)).toEqual([]);
   expect((await owner.query('select * from holdfast.drift()')).rows).toEqual([]);
+});
+
+test('maintenance notes a change after which nobody has written', async () => {
+  await owner.query('alter table shop.tenants add column label text');
+  await maintain(owner);
+  expect((await latest(TENANTS)).columns.map((c) => c.name)).toEqual(['id', 'label']);
+  await maintain(owner);
+  expect((await readVersions(owner, TENANTS)).length).toBe(2);
+  expect(await write("update shop.tenants set label = 'A' where id = 'a'")).toEqual([
+    'tenants U a a {"label":[null,"A"]}',
+  ]);
 });
 
 test('the transaction that alters the table also writes it; rolled back, all is as before', async () => {
