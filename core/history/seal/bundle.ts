@@ -182,12 +182,12 @@ async function writeRows(client: pg.Client, second: pg.Client, tenant: string | 
   const own = tenant === null ? 't.organization is null' : `t.organization = ${literal(tenant)}`;
   let count = 0;
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t where ${own} and t.xid < ${to.xmax} order by t.seq) to stdout`;
-  for await (const texts of copyLines(client, sql)) {
+  await copyLines(client, sql, async (texts) => {
     const lines = texts.map((text) => ({ text, ...parseLine(text) })).filter(({ xid }) => isVisible(BigInt(xid), to));
     await contexts.load(lines.map((line) => line.actor));
     count += lines.length;
     await out.write(lines.map(({ text, actor }) => `${contexts.get(actor)}\t${text}\n`).join(''));
-  }
+  });
   await out.end();
   return count;
 }

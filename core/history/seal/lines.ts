@@ -1,12 +1,42 @@
-/** Reads rows of the trail as lines (leaf.ts), a piece of the stream at a time. */
+/** Reads rows of the trail as lines (leaf.ts). */
 import type pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
+import { RowArena } from '../../snapshot/arena.ts';
+import { copyRows } from '../../snapshot/copyRows.ts';
 
 const NEWLINE = 10;
+/** Lines handed over at once. */
+const LINES = 4000;
+const ARENA_BYTES = 1 << 20;
 
-/** Runs a `copy (…) to stdout` and yields its lines in arrays, as they arrive. */
-export const copyLines = (client: pg.Client, sql: string): AsyncIterable<string[]> =>
-  splitLines(client.query(copyTo(sql)) as AsyncIterable<Buffer>);
+/**
+ * Runs a `copy (…) to stdout` and hands its lines over in arrays; the server waits while they are worked on. When `take`
+ * throws, the connection is closed.
+ */
+export async function copyLines(
+  client: pg.Client,
+  sql: string,
+  take: (lines: string[]) => Promise<void>,
+): Promise<void> {
+  const arena = new RowArena(ARENA_BYTES);
+  let lines: string[] = [];
+  // The arena may grow into another buffer; this one is looked at again when it has.
+  let bytes = Buffer.from(arena.bytes.buffer);
+  await copyRows(client, sql, arena, {
+    row(start, stop) {
+      if (bytes.buffer !== arena.bytes.buffer) bytes = Buffer.from(arena.bytes.buffer);
+      lines.push(bytes.toString('utf8', start, stop - 1));
+    },
+    full: () => lines.length >= LINES,
+    async swap() {
+      const taken = lines;
+      lines = [];
+      await take(taken);
+      arena.reset();
+      return arena;
+    },
+  });
+  if (lines.length > 0) await take(lines);
+}
 
 /** Lines end in \n and in nothing else: values may hold any other character that some call the end of a line. */
 export async function* splitLines(pieces: AsyncIterable<Buffer>): AsyncIterable<string[]> {

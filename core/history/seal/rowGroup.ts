@@ -72,7 +72,7 @@ async function readRows(
   const [from, to] = [parseSnapshot(batches[0]!.from), parseSnapshot(batches.at(-1)!.to)];
   const contexts = new Contexts(second);
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t where t.xid >= ${from.xmin} and t.xid < ${to.xmax}) to stdout`;
-  for await (const texts of copyLines(client, sql)) {
+  await copyLines(client, sql, async (texts) => {
     const lines = texts.map(parseLine);
     await contexts.load(lines.map((line) => line.actor));
     for (const line of lines) {
@@ -83,7 +83,7 @@ async function readRows(
       if (complete && !isVisible(xid, from) && isVisible(xid, to)) checker.unknown(line, context);
     }
     progress.advance(lines.length);
-  }
+  });
 }
 
 export async function tableNames(client: pg.Client): Promise<Map<string, string>> {

@@ -64,10 +64,8 @@ export class RowScrubber {
     const found = new Set<string>();
     const condition = `t.seq = any('{${[...wanted.keys()]}}'::bigint[]) or t.actor = any('{${ids}}'::uuid[])`;
     const contexts = new Contexts(this.#client);
-    for await (const texts of copyLines(
-      reader,
-      `copy (select ${LINE_SQL} from holdfast.trail t where ${condition}) to stdout`,
-    )) {
+    const sql = `copy (select ${LINE_SQL} from holdfast.trail t where ${condition}) to stdout`;
+    await copyLines(reader, sql, async (texts) => {
       const lines = texts.map(parseLine);
       await contexts.load(lines.map((line) => line.actor));
       for (const line of lines) {
@@ -78,7 +76,7 @@ export class RowScrubber {
           : { columns, parts };
         await this.#row(line, contexts.get(line.actor), all);
       }
-    }
+    });
     for (const seq of wanted.keys()) if (!found.has(seq)) throw unknown(`There is no change ${seq} in the trail.`, seq);
     await this.#places.flush();
     await this.#client.query('delete from holdfast.actors where id = any($1::uuid[])', [ids]);

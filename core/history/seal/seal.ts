@@ -146,7 +146,7 @@ async function fill(
   const contexts = new Contexts(writer);
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t
     where ${between(from, to)} order by t.organization nulls first, t.seq) to stdout`;
-  for await (const texts of copyLines(reader, sql)) {
+  await copyLines(reader, sql, async (texts) => {
     const lines = texts.map(parseLine);
     await contexts.load(lines.map((line) => line.actor));
     for (const line of lines) {
@@ -155,7 +155,7 @@ async function fill(
       segments.add(line.seq, leaf(line, commitment(line, salt, contexts.get(line.actor), split), split));
     }
     await segments.flush();
-  }
+  });
   await segments.flush({ all: true });
 }
 
