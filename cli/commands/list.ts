@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
-import { type ListedBackup, listBackups } from '../../core/catalog/list.ts';
+import { type ListedBackup, listBackups, proofState } from '../../core/catalog/list.ts';
 import { bind } from '../../core/datamap/bind.ts';
 import { readMap } from '../../core/datamap/load.ts';
 import { tenantExists, tenantRemembered, unknownTenant } from '../../core/datamap/tenants.ts';
 import { ConfigError, HoldfastError } from '../../core/errors.ts';
 import { explain } from '../../core/explain.ts';
 import { formatMoment, type Moment, parseMoment } from '../../core/moment.ts';
+import type { Proof } from '../../core/restore/restoreTest.ts';
+import { holdsInStore } from '../../core/snapshot/legalHold.ts';
+import { readProofs, type StoredProof } from '../../core/snapshot/proofs.ts';
 import type { Manifest } from '../../core/snapshot/types.ts';
 import type { Client } from '../../core/sql.ts';
 import { positiveInteger } from '../arguments.ts';
@@ -91,14 +94,26 @@ async function fromStore(
     throw error;
   });
   const { manifests, damaged } = await listStore(context, chosen);
+  const holds = await holdsInStore(context.store);
+  const tests = new Map<string, { last: StoredProof; passed: string | null }>();
+  for await (const test of readProofs(context)) {
+    const passed = test.result.ok ? test.at : (tests.get(test.backup)?.passed ?? null);
+    tests.set(test.backup, { last: test, passed });
+  }
   const note =
     reason === undefined
-      ? `from ${context.store.description}; when each was proven is in the database only`
-      : `${reason}: this is what ${context.store.description} holds; when each was proven is in the database only`;
-  return report(manifests.map(asListed), { source: 'store', note, damaged });
+      ? `from ${context.store.description}`
+      : `${reason}: this is what ${context.store.description} holds`;
+  const listed = manifests.map((manifest) => asListed(manifest, holds.has(manifest.id), tests.get(manifest.id)));
+  return report(listed, { source: 'store', note, damaged });
 }
 
-function asListed(manifest: Manifest): ListedBackup {
+function asListed(
+  manifest: Manifest,
+  legalHold: boolean,
+  tests: { last: StoredProof; passed: string | null } | undefined,
+): ListedBackup {
+  const passed = tests?.passed ?? null;
   return {
     id: manifest.id,
     tenant: manifest.tenant,
@@ -109,9 +124,9 @@ function asListed(manifest: Manifest): ListedBackup {
     finishedAt: parseMoment(manifest.finishedAt),
     horizon: parseMoment(manifest.horizon),
     verifiedAt: null,
-    provenAt: null,
-    proof: { state: 'never', reason: null },
-    legalHold: false,
+    provenAt: passed === null ? null : parseMoment(passed),
+    proof: proofState((tests?.last.result ?? null) as Proof | null, passed !== null),
+    legalHold,
     ...manifest.totals,
     error: null,
   };
@@ -142,7 +157,6 @@ function report(
   about: { source: 'catalog' | 'store'; note?: string; damaged?: readonly HoldfastError[] },
 ): Report {
   const { source, note, damaged = [] } = about;
-  const known = source === 'catalog';
   const head = ['backup', 'tenant', 'type', 'status', 'rows', 'changes', 'stored', 'restores to', 'proven'];
   const rows = backups.map((b) => [
     b.id,
@@ -153,7 +167,7 @@ function report(
     b.changes,
     b.bytes === null ? null : bytes(b.bytes),
     short(b.horizon),
-    known ? proven(b) : '?',
+    proven(b),
   ]);
   const json = backups.map((b) => ({
     id: b.id,
@@ -166,8 +180,8 @@ function report(
     horizon: iso(b.horizon),
     verifiedAt: iso(b.verifiedAt),
     provenAt: iso(b.provenAt),
-    proof: known ? b.proof : null,
-    legalHold: known ? b.legalHold : null,
+    proof: b.proof,
+    legalHold: b.legalHold,
     bytes: b.bytes,
     rows: b.rows,
     changes: b.changes,

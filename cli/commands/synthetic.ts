@@ -50,7 +50,7 @@ export const syntheticCommand: Register = (program) => {
     if (proof) {
       lines.push(
         proof.ok
-          ? `${green('proven')}: restored into a scratch database, every row of ${count(proof.tables.length, 'table')} compared, ${duration(proof.seconds * 1000)}`
+          ? `${green('proven')}: restored into a scratch database, every row of ${count(proof.tables.length, 'table')} compared, ${duration(proof.milliseconds)}`
           : `${red('NOT restorable')}: ${proof.failures.join('; ')}`,
       );
     }

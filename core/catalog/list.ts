@@ -80,7 +80,7 @@ export async function listBackups(client: pg.ClientBase, options: ListOptions = 
 }
 
 /** The last test counts. A session that may not see it knows only whether one has ever passed. */
-function proofState(proof: Pick<Proof, 'ok' | 'failures'> | NotProven | null, everPassed: boolean): ProofState {
+export function proofState(proof: Pick<Proof, 'ok' | 'failures'> | NotProven | null, everPassed: boolean): ProofState {
   if (proof === null) return { state: everPassed ? 'proven' : 'never', reason: null };
   if (proof.ok === null) return { state: 'not run', reason: `${proof.reason.message}` };
   return proof.ok ? { state: 'proven', reason: null } : { state: 'failed', reason: proof.failures.join('; ') };

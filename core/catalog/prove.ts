@@ -2,10 +2,12 @@
 import type { Context } from '../context.ts';
 import { ConfigError, HoldfastError } from '../errors.ts';
 import { explain } from '../explain.ts';
+import { formatMoment } from '../moment.ts';
 import { type Proof, restoreTest } from '../restore/restoreTest.ts';
+import { writeProof } from '../snapshot/proofs.ts';
 import type { Manifest } from '../snapshot/types.ts';
 import { connect } from '../sql.ts';
-import { describeError, logStep } from './record.ts';
+import { describeError, logStep, registerProof } from './record.ts';
 
 /** What the catalog keeps of a test that could not be made: nothing is known of the backup, for this reason. */
 export interface NotProven {
@@ -33,27 +35,26 @@ export async function proveBackup(ctx: Context, manifest: Manifest): Promise<Pro
   } catch (error) {
     const reason = explain(error) ?? error;
     const kept: NotProven = { ok: null, backup: manifest.id, reason: describeError(reason) };
-    await record(databaseUrl, manifest, kept).catch(() => {}); // the first error is the one to report
+    await record(ctx, databaseUrl, manifest, kept).catch(() => {}); // the first error is the one to report
     throw reason instanceof HoldfastError ? notProven(reason, manifest.id) : reason;
   }
-  await record(databaseUrl, manifest, proof);
+  await record(ctx, databaseUrl, manifest, proof);
   return proof;
 }
 
-async function record(databaseUrl: string, manifest: Manifest, proof: Proof | NotProven): Promise<void> {
+/** In the store first: the catalog is only its copy. */
+async function record(ctx: Context, databaseUrl: string, manifest: Manifest, proof: Proof | NotProven): Promise<void> {
+  const at = formatMoment(ctx.clock.now());
+  await writeProof(ctx, { backup: manifest.id, at, result: proof });
   const client = await connect(databaseUrl, 'holdfast-catalog');
   try {
-    await client.query(
-      `update holdfast.tenant_backups
-          set proof = $2, proven_at = case when $3 then clock_timestamp() else proven_at end where id = $1`,
-      [manifest.id, JSON.stringify(proof), proof.ok === true],
-    );
+    await registerProof(client, { backup: manifest.id, at, result: proof });
     await logStep(client, {
       backup: manifest.id,
       tenant: manifest.tenant,
       step: 'restore-test',
       result: proof.ok === null ? 'skipped' : proof.ok ? 'ok' : 'failed',
-      ...(proof.ok === null ? { detail: proof.reason } : { milliseconds: proof.seconds * 1000 }),
+      ...(proof.ok === null ? { detail: proof.reason } : { milliseconds: proof.milliseconds }),
       ...(proof.ok === false ? { detail: proof.failures } : {}),
     });
   } finally {

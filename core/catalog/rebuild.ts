@@ -4,10 +4,11 @@ import type { Context } from '../context.ts';
 import { HoldfastError } from '../errors.ts';
 import { holdsInStore } from '../snapshot/legalHold.ts';
 import { listManifests, readManifest } from '../snapshot/manifest.ts';
+import { readProofs, type StoredProof } from '../snapshot/proofs.ts';
 import { documentBytes, openStore } from '../snapshot/store.ts';
 import type { Manifest } from '../snapshot/types.ts';
 import { transaction } from '../sql.ts';
-import { registerBackup, sha256Hex } from './record.ts';
+import { registerBackup, registerProof, sha256Hex } from './record.ts';
 
 export interface RebuildReport {
   /** Backups that the catalog lists now. */
@@ -34,6 +35,8 @@ export async function rebuildCatalog(ctx: Context, client: pg.Client): Promise<R
     }
   }
   const held = await holdsInStore(ctx.store);
+  const proofs: StoredProof[] = [];
+  for await (const proof of readProofs(ctx)) proofs.push(proof);
   return transaction(client, '', async () => {
     const before = await client.query<{ id: string; status: string }>('select id, status from holdfast.tenant_backups');
     const known = new Set(before.rows.map((row) => row.id));
@@ -44,6 +47,7 @@ export async function rebuildCatalog(ctx: Context, client: pg.Client): Promise<R
     for (const manifest of manifests) {
       await registerBackup(client, manifest, sha256Hex(documentBytes(manifest)));
     }
+    for (const proof of proofs) await registerProof(client, proof);
     await client.query('update holdfast.tenant_backups set legal_hold = (id = any($1))', [[...held]]);
     const present = [...manifests.map((m) => m.id), ...damaged.map((d) => d.object.split('/').at(-1)!.slice(0, -5))];
     const gone = await client.query(

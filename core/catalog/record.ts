@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { HoldfastError } from '../errors.ts';
+import type { StoredProof } from '../snapshot/proofs.ts';
 import type { BackupType, Manifest } from '../snapshot/types.ts';
 
 export type StepResult = 'started' | 'ok' | 'failed' | 'skipped' | 'refused';
@@ -96,6 +97,14 @@ export async function registerBackup(
       manifestSha256,
       verifiedAt ?? null,
     ],
+  );
+}
+
+/** Makes the catalog say what a restore test found. Results are given oldest first: the last one counts, and when one last passed. */
+export async function registerProof(client: pg.ClientBase, { backup, at, result }: StoredProof): Promise<void> {
+  await client.query(
+    'update holdfast.tenant_backups set proof = $2, proven_at = case when $3 then $4 else proven_at end where id = $1',
+    [backup, JSON.stringify(result), result.ok === true, at],
   );
 }
 

@@ -26,7 +26,7 @@ export interface Proof {
   /** How many foreign keys hold, and how many sequences stand at or above their columns. */
   readonly foreignKeys: number;
   readonly sequences: number;
-  readonly seconds: number;
+  readonly milliseconds: number;
   /** What does not hold; empty when `ok`. */
   readonly failures: readonly string[];
 }
@@ -56,8 +56,8 @@ export async function restoreTest(ctx: Context, manifest: Manifest, options: Res
     if (!(error instanceof HoldfastError) || error.code === 'HF_SCRATCH_DENIED') throw error;
     failures.push(`${error.code}: ${error.message}`);
   }
-  const seconds = (performance.now() - began) / 1000;
-  return { ok: failures.length === 0, backup: manifest.id, moment: manifest.horizon, ...proof, seconds, failures };
+  const milliseconds = Math.round(performance.now() - began);
+  return { ok: failures.length === 0, backup: manifest.id, moment: manifest.horizon, ...proof, milliseconds, failures };
 }
 
 async function test(ctx: Context, manifest: Manifest, url: string, failures: string[]) {

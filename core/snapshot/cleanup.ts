@@ -11,6 +11,7 @@ import { formatMoment } from '../moment.ts';
 import { connect } from '../sql.ts';
 import { holdsInStore } from './legalHold.ts';
 import { listManifests, readManifest } from './manifest.ts';
+import { proofFolder } from './proofs.ts';
 import {
   applyRetention,
   GRANDFATHER_FATHER_SON,
@@ -141,6 +142,7 @@ async function removeBackup(ctx: Context, client: pg.Client | undefined, manifes
   await ctx.store.delete(manifestName(manifest.tenant, manifest.id));
   await client?.query("update holdfast.tenant_backups set status = 'expired' where id = $1", [manifest.id]);
   await removeFolder(ctx, backupFolder(manifest.id));
+  await removeFolder(ctx, proofFolder(manifest.id));
 }
 
 async function removeFolder(ctx: Context, folder: string): Promise<void> {

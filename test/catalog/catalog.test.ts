@@ -2,10 +2,14 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { DirectoryStore } from '../../adapters/local/directoryStore.ts';
+import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { backupLog, listBackups } from '../../core/catalog/list.ts';
 import { proveBackup } from '../../core/catalog/prove.ts';
 import { rebuildCatalog } from '../../core/catalog/rebuild.ts';
+import { StoreError } from '../../core/errors.ts';
 import { backup } from '../../core/snapshot/backup.ts';
+import { listManifests } from '../../core/snapshot/manifest.ts';
+import { documentBytes } from '../../core/snapshot/store.ts';
 import { connect } from '../../core/sql.ts';
 import { makeWorld, tenants, type World } from '../snapshot/world.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -22,6 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.database.drop());
 
+const manifests = async () => (await listManifests(world.ctx.store)).map((ref) => ref.id).sort();
+const otherKeys = async () => KeyFile.create(join(await temporaryDirectory(), 'other.key'));
 const everything = async () =>
   (await world.client.query('select * from holdfast.tenant_backups order by id')).rows.map(
     ({ proof: _p, proven_at: _a, verified_at: _v, ...row }) => row,
@@ -41,9 +47,17 @@ test('a tenant is shown its own backups and those of the whole database', async 
 });
 
 test('a failed run is kept with its error, and leaves no manifest', async () => {
-  await world.client.query('alter table public.tags rename to labels');
-  await expect(backup(world.ctx, { type: 'full' })).rejects.toMatchObject({ code: expect.stringMatching(/^HF_/) });
-  await world.client.query('alter table public.labels rename to tags');
+  const before = await manifests();
+  const full = new StoreError('HF_STORE_FULL', 'No room.', { action: 'Make some.' });
+  const store = new Proxy(world.ctx.store, {
+    get: (target, name) =>
+      name === 'putStream' ? () => Promise.reject(full) : Reflect.get(target, name, target).bind?.(target),
+  });
+  await expect(backup({ ...world.ctx, store }, { type: 'full' })).rejects.toBe(full);
+  expect(await manifests()).toEqual(before);
+  const [failed] = await listBackups(world.client, { all: true });
+  expect(failed).toMatchObject({ status: 'failed', error: { code: 'HF_STORE_FULL' } });
+  expect((await listBackups(world.client)).map((b) => b.id)).not.toContain(failed!.id);
 });
 
 test('the catalog is rebuilt from the store alone, row for row', async () => {
@@ -103,6 +117,30 @@ test('a restore test that could not be made, or that failed, is told apart from 
   await file.close();
   expect((await proveBackup(world.ctx, manifest)).ok).toBe(false);
   expect(await proof()).toMatchObject({ state: 'failed', reason: expect.stringContaining('damaged') });
+});
+
+test('what restore tests found is in the store too, and comes back with the catalog', async () => {
+  const proofs = async () =>
+    (
+      await world.client.query(
+        'select id, proof, proven_at from holdfast.tenant_backups where proof is not null order by id',
+      )
+    ).rows;
+  const before = await proofs();
+  expect(before.map((row) => row.proof.ok)).toEqual([true, false]);
+  await world.client.query('update holdfast.tenant_backups set proof = null, proven_at = null');
+  // Whoever can write into the store cannot say that a backup restores.
+  const forged = {
+    format: 'holdfast-proof',
+    version: 1,
+    backup: before[1].id,
+    at: '2999-01-01T00:00:00Z',
+    result: { ok: true },
+  };
+  const signature = await (await otherKeys()).sign(Buffer.from('x'));
+  await world.ctx.store.put(`proofs/${before[1].id}/2999.json`, documentBytes({ ...forged, signature }));
+  await rebuildCatalog(world.ctx, world.client);
+  expect(await proofs()).toEqual(before);
 });
 
 test('statistics count what is there', async () => {
