@@ -109,7 +109,7 @@ begin
 end $$;
 
 -- The record id of a row given as text; as holdfast.record_sql writes it.
-create function holdfast.record_of(t holdfast.tables, row_text jsonb) returns text
+create function holdfast.record_of_row(t holdfast.tables, row_text jsonb) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select case count(*) when 0 then null when 1 then min(v) else jsonb_agg(v order by n)::text end
     from (select n, row_text ->> a.attname::text as v from jsonb_array_elements_text(t.rule -> 'key') with ordinality k(attnum, n)
@@ -139,12 +139,12 @@ begin
   part := case when (select relkind = 'p' from pg_class where oid = t.oid) then relation end;
   if op <> 'INSERT' then
     execute format('select %s from (select ($1::%s).*) r', holdfast.row_sql(t.oid, 'r'), relation::regclass) into was using old_row::text;
-    old_record := holdfast.record_of(t, was);
+    old_record := holdfast.record_of_row(t, was);
     old_owner := array[holdfast.reach(t.id, 'tenant', was), holdfast.reach(t.id, 'person', was)];
   end if;
   if op <> 'DELETE' then
     execute format('select %s from (select ($1::%s).*) r', holdfast.row_sql(t.oid, 'r'), relation::regclass) into is_now using new_row::text;
-    new_record := holdfast.record_of(t, is_now);
+    new_record := holdfast.record_of_row(t, is_now);
     new_owner := array[holdfast.reach(t.id, 'tenant', is_now), holdfast.reach(t.id, 'person', is_now)];
     next := holdfast.successor(t.id, new_record, new_version, part);
     before := coalesce(next.before_seq, next.seq);
@@ -183,7 +183,7 @@ declare
 begin
   for f in select p.oid from pg_proc p where p.pronamespace = 'holdfast'::regnamespace and p.proname in (
              'columns_now', 'form', 'relations_of', 'is_current', 'ready_sql', 'catch_up',
-             'follow_unwatched', 'record_of', 'capture') loop
+             'follow_unwatched', 'record_of_row', 'capture') loop
     execute format('revoke all on function %s from public', f);
   end loop;
 end $$;
