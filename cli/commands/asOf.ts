@@ -7,6 +7,7 @@ import { withDatabase } from '../runtime.ts';
 import { finish } from '../travel/finish.ts';
 import { declareOutput, type OutputOptions, outputOf, whenOf } from '../travel/options.ts';
 import { rowLines, short } from '../travel/show.ts';
+import { tenantState } from '../travel/tenantState.ts';
 
 interface Options extends OutputOptions {
   readonly at?: string;
@@ -18,10 +19,11 @@ const VALUE = 40;
 
 export const asOfCommand: Register = (program) => {
   const command = program
-    .command('as-of <table> [key...]')
+    .command('as-of [table] [key...]')
     .summary('a table, a tenant or a record as it was')
     .description(
-      'Shows rows as they were at a moment: of a table, of one tenant, or one record. What is shown for a moment never changes.',
+      'Shows rows as they were at a moment: of a table, of one tenant, or one record. What is shown for a moment never changes. ' +
+        'Without a table it counts what a tenant had in each; with --jsonl it gives all of it.',
     )
     .option('--at <time>', 'ISO 8601, to the microsecond, UTC unless it has an offset')
     .option('--point <name>', 'a restore point instead of a time')
@@ -36,8 +38,9 @@ export const asOfCommand: Register = (program) => {
       });
     }
     return withDatabase(options, async (client) => {
+      if (table === undefined) return tenantState(client, options, at);
       const state = await stateAsOf(client, {
-        table: table!,
+        table,
         at,
         ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
         ...(key.length === 0 ? {} : { key }),
