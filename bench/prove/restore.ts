@@ -51,7 +51,7 @@ async function round(serverUrl: string, random: Random, count: number, facts: Fa
     const history = new History(w, random);
     await history.begin();
     for (let at = 0; at < count; at += 1) {
-      for (let n = 2 + random.int(8); n > 0; n -= 1) await history.work();
+      for (let n = 2 + random.int(8); n > 0 || history.steps.length === 0; n -= 1) await history.work();
       const asked = ask(history, random);
       const problems = await tryOne(w, history, asked, random, facts);
       for (const problem of problems) {

@@ -6,10 +6,14 @@ import { atSql } from './moments.ts';
 import { parseSnapshot } from './snapshots.ts';
 import type { Cut } from './types.ts';
 
-interface Row {
-  readonly moment: string;
-  readonly until: string;
-  readonly snapshot: string;
+interface Found {
+  readonly now: string;
+  readonly last: string | null;
+  readonly until: string | null;
+  readonly snapshot: string | null;
+  readonly next: string | null;
+  readonly exact: boolean | null;
+  readonly extra: string[] | null;
 }
 
 /**
@@ -20,52 +24,45 @@ interface Row {
  */
 export async function resolveCut(client: Client, moment: Moment): Promise<Cut> {
   const text = formatMoment(moment);
-  const now = (await client.query(`select ${atSql('clock_timestamp()')} as now`)).rows[0].now as string;
-  if (moment > parseMoment(now)) {
-    throw new RestoreError('HF_TIME_FUTURE', `${text} is in the future; the database's clock says ${now}.`, {
+  let found = await find(client, text);
+  if (moment > parseMoment(found.now)) {
+    throw new RestoreError('HF_TIME_FUTURE', `${text} is in the future; the database's clock says ${found.now}.`, {
       action: 'Choose a moment that has passed.',
-      details: { got: text, nearest: now },
+      details: { got: text, nearest: found.now },
     });
   }
-  if ((await lastUntil(client)) < moment) await advance(client);
+  if (found.last === null || parseMoment(found.last) < moment) {
+    await advance(client);
+    found = await find(client, text);
+  }
+  if (found.until === null) throw await beforeHistory(client, text);
+  const snapshot = parseSnapshot(found.snapshot!);
+  if (moment <= parseMoment(found.until)) return Object.freeze({ moment, snapshot, extra: [] });
 
-  const base = await oneRow(client, 'moment <= $1 order by moment desc, id desc limit 1', text);
-  if (!base) throw await beforeHistory(client, text);
-  const snapshot = parseSnapshot(base.snapshot);
-  if (moment <= parseMoment(base.until)) return Object.freeze({ moment, snapshot, extra: [] });
-
-  const { rows } = await client.query(
-    `select h.exact, ${atSql('h.moment')} as moment,
-            coalesce((select array_agg(x.xid::text order by x.n) from unnest(h.xids, h.committed) with ordinality x(xid, at, n)
-                       where x.at <= $1), '{}') as extra
-       from holdfast.horizons h where h.moment > $1 order by h.moment, h.id limit 1`,
-    [text],
-  );
-  const next = rows[0];
-  if (!next) throw await stale(client, text); // the horizons that this transaction sees end before the moment
-  if (!next.exact) {
+  if (found.next === null) throw await stale(client, text); // the horizons that this transaction sees end before the moment
+  if (!found.exact) {
     throw new RestoreError('HF_TIME_INEXACT', `The server kept no commit times around ${text}.`, {
-      action: `Choose ${base.until} or ${next.moment}, which are exact. Set track_commit_timestamp = on for the future.`,
-      details: { got: text, nearest: base.until, before: base.until, after: next.moment },
+      action: `Choose ${found.until} or ${found.next}, which are exact. Set track_commit_timestamp = on for the future.`,
+      details: { got: text, nearest: found.until, before: found.until, after: found.next },
     });
   }
-  return Object.freeze({ moment, snapshot, extra: (next.extra as string[]).map(BigInt) });
+  return Object.freeze({ moment, snapshot, extra: found.extra!.map(BigInt) });
 }
 
-async function oneRow(client: Client, condition: string, text: string): Promise<Row | undefined> {
+/** The last horizon at or before the moment, the one that follows, and the last of all: in one statement, many ask for it. */
+async function find(client: Client, text: string): Promise<Found> {
   const { rows } = await client.query(
-    `select ${atSql('h.moment')} as moment, ${atSql('h.until')} as until, h.snapshot::text
-       from holdfast.horizons h where ${condition}`,
+    `select ${atSql('clock_timestamp()')} as now,
+            (select ${atSql('l.until')} from holdfast.horizons l order by l.id desc limit 1) as last,
+            ${atSql('b.until')} as until, b.snapshot::text, ${atSql('n.moment')} as next, n.exact,
+            case when b.until < $1 then array(
+              select x.xid::text from unnest(n.xids, n.committed) with ordinality x(xid, at, n) where x.at <= $1 order by x.n) end as extra
+       from (select) one
+       left join lateral (select h.* from holdfast.horizons h where h.moment <= $1 order by h.moment desc, h.id desc limit 1) b on true
+       left join lateral (select h.* from holdfast.horizons h where h.moment > $1 order by h.moment, h.id limit 1) n on true`,
     [text],
   );
   return rows[0];
-}
-
-async function lastUntil(client: Client): Promise<Moment> {
-  const { rows } = await client.query(
-    `select ${atSql('until')} as until from holdfast.horizons order by id desc limit 1`,
-  );
-  return rows[0] ? parseMoment(rows[0].until) : -1n;
 }
 
 async function beforeHistory(client: Client, text: string): Promise<RestoreError> {

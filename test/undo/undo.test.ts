@@ -24,14 +24,24 @@ beforeEach(async () => {
 });
 
 test('a session is undone and a later edit of another field of the same row stays', async () => {
-  await w.as('ann/s1', "update person set email = 'new@x', age = 40 where id = 10", "update plain set value = 'ANN' where id = 1");
+  await w.as(
+    'ann/s1',
+    "update person set email = 'new@x', age = 40 where id = 10",
+    "update plain set value = 'ANN' where id = 1",
+  );
   await w.as('ann/s2', "update plain set value = 'KEPT' where id = 2");
   await w.as('bob/s3', "update person set note = 'by bob' where id = 10");
   const request = { tenant: 'a', scope: { kind: 'session', session: 's1' } } as const;
   const plan = await previewUndo(w.ctx, request);
   expect(plan.violations).toEqual([]);
   expect(plan.rows).toMatchObject([
-    { table: 'public.person', record: '10', action: 'update', before: { age: '40', email: 'new@x' }, after: { age: '30', email: 'ann@x' } },
+    {
+      table: 'public.person',
+      record: '10',
+      action: 'update',
+      before: { age: '40', email: 'new@x' },
+      after: { age: '30', email: 'ann@x' },
+    },
     { table: 'public.plain', record: '1', before: { value: 'ANN' }, after: { value: 'one' } },
   ]);
   expect(plan.totals).toEqual({ inserted: 0, updated: 2, deleted: 0 });

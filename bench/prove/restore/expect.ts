@@ -1,6 +1,7 @@
 /** What the model expects of a request: the state it leads to, or that it is refused. */
-import { applied, type Conflict, lawful, obstacles, undo, type Wanted } from './model.ts';
-import { type Asked, answerKey } from './requests.ts';
+import type { UndoScope } from '../../../core/restore/undo/types.ts';
+import { applied, type Conflict, lawful, obstacles, type Step, undo, type Wanted } from './model.ts';
+import { type Asked, answerKey, ofTenant } from './requests.ts';
 import type { State } from './state.ts';
 import type { History } from './worker.ts';
 
@@ -20,6 +21,12 @@ export function expectation(history: History, asked: Asked): Expected {
   const { request } = asked;
   if (asked.columns && bornSince(history, asked))
     return { state, conflicts: [], refused: null, throws: 'HF_FIELD_WITHOUT_BASE' };
+  if (
+    request.scope.kind === 'transactions' &&
+    !steps.some((s) => named(request.scope, s) && s.diffs.some((d) => ofTenant(s, d.name)))
+  ) {
+    return { state, conflicts: [], refused: null, throws: 'HF_TRANSACTION_UNKNOWN' };
+  }
   let open = false;
   const { wanted, conflicts } = undo(
     steps,
@@ -41,6 +48,9 @@ export function expectation(history: History, asked: Asked): Expected {
   const broken = lawful(next);
   return { state: broken ? state : next, conflicts, refused: broken };
 }
+
+const named = (scope: UndoScope, step: Step): boolean =>
+  scope.kind === 'transactions' && scope.transactions.includes(step.xid);
 
 function leaveOut(state: State, wanted: Wanted): void {
   for (;;) {

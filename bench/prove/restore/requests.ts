@@ -18,7 +18,7 @@ const own = (name: string, row: { [column: string]: string | null } | null | und
   tableOf(name) === 'tenant' ? name === 'tenant|a' : row?.tenant_id === 'a';
 
 /** Whether a step's change of a record is the tenant's. */
-function ofTenant(step: Step, name: string): boolean {
+export function ofTenant(step: Step, name: string): boolean {
   const diff = step.diffs.find((d) => d.name === name)!;
   return own(name, diff.after ?? diff.before);
 }

@@ -1,24 +1,25 @@
 /** One try at an undo, in one REPEATABLE READ transaction: read, merge, write, check; then commit, or for a preview roll back. */
+import pg from 'pg';
 import { RestoreError } from '../../errors.ts';
-import { setActor } from '../../history/actor.ts';
 import { formatMoment } from '../../moment.ts';
-import type { Client } from '../../sql.ts';
+import { type Client, literal } from '../../sql.ts';
 import { apply, countsOf } from '../apply.ts';
+import { batch } from '../batch.ts';
 import { explain } from '../conflicts.ts';
 import type { Scope } from '../diff.ts';
 import { actAsTenant } from '../rowSecurity.ts';
-import type { StagedTable } from '../stage.ts';
 import type { Counts } from '../statement.ts';
-import { lockTenant } from '../tenantLock.ts';
+import type { TargetTable } from '../target.ts';
+import { tenantBusy, tenantLockSql } from '../tenantLock.ts';
 import { findTriggers, type SuspendedTrigger, suspend } from '../triggers.ts';
 import { Decisions } from './decide.ts';
 import { type Desk, type Facts, stampSql } from './desk.ts';
-import { deletesAreSafe, writeDirect } from './direct.ts';
+import { deletesAreSafe, directStatement } from './direct.ts';
 import { requireRecords } from './found.ts';
 import { mergeAll, missingTable, type RecordNet, writable } from './nets.ts';
 import { Planned } from './planned.ts';
-import { joinMoves, type MarkedChange, readMarked } from './read.ts';
-import { wroteExactly } from './readBack.ts';
+import { joinMoves, type MarkedChange, type Raw, readSql, streamMarked } from './read.ts';
+import { readBackSql, wroteExactly } from './readBack.ts';
 import { keep, NOTHING } from './result.ts';
 import type { Selection } from './scope.ts';
 import { stageUndo } from './staged.ts';
@@ -55,27 +56,23 @@ interface Written {
 }
 
 export async function attemptUndo(attempt: Attempt): Promise<UndoResult> {
-  const { request, facts, selection } = attempt;
+  const { request, facts } = attempt;
   const { client } = attempt.desk;
   const decisions = new Decisions(request, facts);
   const planned = new Planned(facts, request.limit ?? 200, subjectOf(attempt));
   const scope = { bound: facts.bound, tenant: request.tenant };
   const run: Run = { ...attempt, client, scope, planned, decisions, seen: new Set() };
-  // The joins that read the trail go record by record, whatever the planner thinks of how many there are.
-  await client.query(
-    `begin isolation level repeatable read; set local lock_timeout = '10s'; set local cursor_tuple_fraction = 1;
-     set local enable_hashjoin = off; set local enable_mergejoin = off`,
-  );
   try {
-    if (!attempt.preview) await lockTenant(client, request.tenant);
-    await setActor(client, request.actor ?? { userAgent: `holdfast undo of ${request.scope.kind}` });
+    const first = await enter(client, attempt);
     if (facts.guarded.length > 0) await actAsTenant(client, facts.guarded, request.tenant);
-    const written = await carryOut(run, readMarked(client, request.tenant, selection));
+    const written = await carryOut(run, streamMarked(client, first));
     const result = resultOf(run, written);
     if (attempt.preview) {
       await client.query('rollback');
       return result;
     }
+    if (planned.rowCount > 0 && !request.beforeCommit)
+      return Object.freeze({ ...result, ...(await keep(client, result, 'commit')) });
     const kept = planned.rowCount > 0 ? await keep(client, result) : NOTHING;
     await request.beforeCommit?.(client, kept.xid);
     await client.query('commit');
@@ -84,6 +81,27 @@ export async function attemptUndo(attempt: Attempt): Promise<UndoResult> {
     await client.query('rollback').catch(() => {}); // the first error is the one to report
     throw error;
   }
+}
+
+/**
+ * Begins, and reads the first changes, in one message: that is most of what bringing back one field takes. Only what applies
+ * takes the lock; a preview waits for nobody.
+ */
+async function enter(client: Client, { request, selection, preview }: Attempt): Promise<readonly Raw[]> {
+  const quote = (value: string | undefined) => (value === undefined ? 'null' : literal(value));
+  const { userId, email, sessionId, ip, userAgent } = request.actor ?? {
+    userAgent: `holdfast undo of ${request.scope.kind}`,
+  };
+  const results = await batch(client, [
+    'begin isolation level repeatable read',
+    "set local lock_timeout = '10s'",
+    `select ${preview ? 'true' : tenantLockSql(quote(request.tenant))} as free,
+            holdfast.set_actor(${quote(userId)}, ${quote(email)}, ${quote(sessionId)}, ${quote(ip)}, ${quote(userAgent)}),
+            set_config('holdfast.guard_tenant', ${quote(request.tenant)}, true)`,
+    ...readSql(request.tenant, selection),
+  ]);
+  if (!results[2]!.rows[0].free) throw tenantBusy(request.tenant);
+  return results.at(-1)!.rows as Raw[];
 }
 
 /** Reads and merges; what is small and plain is written directly, the rest through staging tables. */
@@ -178,45 +196,68 @@ async function directly(run: Run, nets: readonly RecordNet[]): Promise<Written |
     return net.action === 'update' || target.columns.every((c) => Object.hasOwn(net.after, c.name));
   });
   if (!plain) return undefined;
+  // What was previewed may have left records out or taken some along; the staged way finds out, or that something has moved.
+  if (!run.preview && request.fingerprint !== undefined && request.fingerprint !== run.planned.fingerprint())
+    return undefined;
   checkPlan(run, []);
-  await checkStamps(
-    run,
-    targets.map((t) => t.bound.id),
-  );
-  await client.query('savepoint holdfast_direct');
+  const before = ['savepoint holdfast_direct', stampSql(targets.map((t) => t.bound.id))];
+  const { sql, missed } = directStatement(nets, facts.targets, scope);
+  // The application's triggers, checks and defaults may lean on its own search path; the statements here lean on none.
+  const write = [
+    'set local search_path to default',
+    sql,
+    'set constraints all immediate',
+    'set local search_path to pg_catalog',
+    readBackSql(request.tenant),
+  ];
+  const active = targets.some((t) => t.bound.userTriggers.length > 0 || t.bound.partitioned);
   try {
-    const triggers = await rest(
-      run,
-      targets.map((target) => ({ target, sql: '' })),
-    );
-    await client.query(
-      "select set_config('holdfast.guard_tenant', $1, true), set_config('search_path', (select reset_val from pg_settings where name = 'search_path'), true)",
-      [request.tenant],
-    );
-    const whole = await writeDirect(client, nets, facts.targets, scope);
-    await client.query('set constraints all immediate; set local search_path to pg_catalog');
+    // In one message where nothing has to rest; if the schema has moved, that is found out afterwards, and nothing is kept.
+    const [, stamps, ...results] = await batch(client, active ? before : [...before, ...write]);
+    compareStamps(facts, stamps!.rows, targets.length);
+    const triggers = active ? await rest(run, targets) : AWAKE;
+    const [, counts, , , read] = active ? await batch(client, write) : results;
     await triggers.resume();
-    if (whole && (await wroteExactly(client, request.tenant, nets, facts.targets))) {
+    if (!missed(counts!.rows[0]) && wroteExactly(read!.rows[0].logged, nets, facts.targets)) {
       return { offers: [], violations: violationsOf(run), suspended: triggers.suspended };
     }
   } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || RETRYABLE.test(error.code ?? '')) throw error;
+    await client.query('rollback to savepoint holdfast_direct');
+    // A column that is gone: the schema is not what was known of it.
+    await checkStamps(
+      run,
+      targets.map((t) => t.bound.id),
+    );
     if (!isRefusal(error)) throw error;
+    return undefined;
   }
   await client.query('rollback to savepoint holdfast_direct');
   return undefined;
 }
 
-/** User triggers rest where there are any. */
-async function rest(run: Run, tables: readonly StagedTable[]) {
-  const none = { suspended: [] as SuspendedTrigger[], resume: async () => {} };
-  const some = tables.some((t) => t.target.bound.userTriggers.length > 0 || t.target.bound.partitioned);
-  if (!some || run.request.userTriggers === 'fire') return none;
-  const found = await findTriggers(run.client, tables);
+interface Resting {
+  readonly suspended: readonly SuspendedTrigger[];
+  readonly resume: () => Promise<void>;
+}
+
+const AWAKE: Resting = { suspended: [], resume: async () => {} };
+
+/** User triggers rest, unless they are to fire. */
+async function rest({ client, request }: Run, targets: readonly TargetTable[]): Promise<Resting> {
+  if (request.userTriggers === 'fire') return AWAKE;
+  const found = await findTriggers(
+    client,
+    targets.map((target) => ({ target, sql: '' })),
+  );
   return {
     suspended: found.map(({ table, trigger }) => ({ table, trigger })),
-    resume: await suspend(run.client, found),
+    resume: await suspend(client, found),
   };
 }
+
+/** Serialization failures, deadlocks, lock time-outs: the whole attempt is made again. And what the fence refuses. */
+const RETRYABLE = /^(40001|40P01|55P03|HF\d+)$/;
 
 /** Integrity constraints, and what a type refuses: the staged way looks closer. */
 const isRefusal = (error: unknown): boolean => /^(23|22)/.test((error as { code?: string }).code ?? '');
@@ -224,12 +265,9 @@ const isRefusal = (error: unknown): boolean => /^(23|22)/.test((error as { code?
 async function throughStage(run: Run, nets: AsyncIterable<RecordNet>): Promise<Written> {
   const { client, scope, request } = run;
   await client.query('set local enable_hashjoin to default; set local enable_mergejoin to default');
+  await checkStamps(run, [...run.facts.targets.keys()]);
   const { works, offers, violations } = await stageUndo(client, nets, run);
   await checkRequest(run);
-  await checkStamps(
-    run,
-    works.map((w) => w.staged.target.bound.id),
-  );
   checkPlan(run, violations);
   const all = [...violationsOf(run), ...violations];
   if (violations.length > 0) return { offers, violations: all, suspended: [] };
@@ -260,8 +298,11 @@ function asViolation(error: unknown): Violation[] {
 
 async function checkStamps({ client, facts }: Run, ids: readonly number[]): Promise<void> {
   if (ids.length === 0) return;
-  const { rows } = await client.query(stampSql(ids));
-  if (rows.length !== ids.length || rows.some((r) => facts.stamps.get(r.id) !== r.stamp)) throw new SchemaMoved();
+  compareStamps(facts, (await client.query(stampSql(ids))).rows, ids.length);
+}
+
+function compareStamps(facts: Facts, rows: readonly { id: number; stamp: string }[], count: number): void {
+  if (rows.length !== count || rows.some((r) => facts.stamps.get(r.id) !== r.stamp)) throw new SchemaMoved();
 }
 
 /** What is staged against what was planned from the trail: a difference means that the trail does not tell all. */

@@ -23,13 +23,15 @@ interface Step {
 export const deletesAreSafe = (target: TargetTable): boolean =>
   target.incoming.every((key) => key.onDelete === 'a' || key.onDelete === 'r');
 
-/** @returns false when fewer rows were there than should be; throws what PostgreSQL refuses */
-export async function writeDirect(
-  client: Client,
+/**
+ * One statement for all tables, its values written into it, so that it can travel in one message with what comes before and after.
+ * Its one row has a count for each step: `missed` tells whether fewer rows were there than should be.
+ */
+export function directStatement(
   nets: readonly RecordNet[],
   targets: ReadonlyMap<number, TargetTable>,
   scope: Scope,
-): Promise<boolean> {
+): { readonly sql: string; missed(counts: Readonly<Record<string, number>>): boolean } {
   const steps: Step[] = [];
   for (const [id, own] of Map.groupBy(nets, (net) => net.table)) {
     const target = targets.get(id)!;
@@ -38,14 +40,14 @@ export async function writeDirect(
     steps.push(...removal(target, of('delete'), scope), ...change(target, of('update'), scope));
     steps.push(...addition(target, of('insert'), scope));
   }
-  if (steps.length === 0) return true;
-  const ctes = steps.map((s, i) => `${s.name} as (${s.sql.replaceAll('{payload}', `$${i + 1}::json`)} returning 1)`);
-  const counts = steps.map((s) => `(select count(*) from ${s.name})::int as ${s.name}`);
-  const { rows } = await client.query(
-    `with ${ctes.join(',\n')} select ${counts.join(', ')}`,
-    steps.map((s) => s.payload),
+  const ctes = steps.map(
+    (s) => `${s.name} as (${s.sql.replace('{payload}', () => `${literal(s.payload)}::json`)} returning 1)`,
   );
-  return steps.every((s) => rows[0][s.name] === s.rows);
+  const counts = steps.map((s) => `(select count(*) from ${s.name})::int as ${s.name}`);
+  return {
+    sql: `with ${ctes.join(',\n')} select ${counts.join(', ')}`,
+    missed: (got) => steps.some((s) => got[s.name] !== s.rows),
+  };
 }
 
 /** JSON types would take a text for a JSON string, so they are read as text first. */

@@ -1,7 +1,7 @@
 /** Reads the changes that an undo has to know, ordered by record, as a stream of chains ready to be merged. */
 import { RestoreError } from '../../errors.ts';
 import type { Change, Text } from '../../history/types.ts';
-import type { Client } from '../../sql.ts';
+import { type Client, literal } from '../../sql.ts';
 import type { Selection } from './scope.ts';
 
 export interface MarkedChange extends Change {
@@ -13,35 +13,43 @@ const BATCH = 5000;
 const ORDER = 'c.table_id, c.record, coalesce(c.before_seq, c.seq), c.seq desc';
 
 /**
- * Streams through a cursor that ends with the transaction; memory is one batch. With `others`, every record of an undone change is
- * read from that change on. The hour is for a clock that was set back between two changes of a record.
+ * Declares the cursor and fetches its first rows, for a message that may begin with other statements; the cursor ends with the
+ * transaction. With `others`, every record of an undone change is read from that change on. The minutes are for a clock that was
+ * set back between two changes of a record. The joins go record by record, whatever the planner thinks of how many there are.
  */
-export async function* readMarked(client: Client, tenant: string, selection: Selection): AsyncGenerator<MarkedChange> {
-  const own = `c.organization = ${client.escapeLiteral(tenant)} and c.action <> 'T'`;
+export function readSql(tenant: string, selection: Selection): string[] {
+  const own = `c.organization = ${literal(tenant)} and c.action <> 'T'`;
   const found = `${own} and ${selection.where.join(' and ')}`;
   const columns = `c.seq::text, c.before_seq::text as before, c.xid::text, c.at::text, c.table_id as "table", c.action::text,
     c.organization, c.record, c.person, c.user_id as "userId", c.actor::text, c.changes, c.metadata`;
   const sql = selection.others
-    ? `with r as materialized (select c.table_id, c.record, min(c.at) as at from holdfast.trail c where ${found} group by 1, 2)
+    ? `with r as materialized (
+         select c.table_id, c.record, min(c.at) as at, min(coalesce(c.before_seq, c.seq)) as place
+           from holdfast.trail c where ${found} group by 1, 2)
        select ${columns}, r.table_id as keyless, ${selection.undone} as undone
          from r left join holdfast.trail c on c.table_id = r.table_id and c.record = r.record
-          and c.at >= r.at - interval '1 hour' and ${own}
+          and c.at >= r.at - interval '10 minutes' and coalesce(c.before_seq, c.seq) >= r.place and ${own}
         order by ${ORDER}`
     : `select ${columns}, c.table_id as keyless, true as undone from holdfast.trail c where ${found} order by ${ORDER}`;
-  // Two statements in one message: for a few changes this is all there is to read.
-  const results = await client.query(
-    `declare holdfast_undo no scroll cursor for ${sql}; fetch ${BATCH} from holdfast_undo`,
-  );
-  let { rows } = (results as unknown as { rows: Raw[] }[])[1]!;
-  for (;;) {
-    for (const row of rows) yield toChange(row);
-    if (rows.length < BATCH) break;
-    ({ rows } = await client.query(`fetch ${BATCH} from holdfast_undo`));
-  }
-  await client.query('close holdfast_undo');
+  return [
+    'set local cursor_tuple_fraction = 1',
+    'set local enable_hashjoin = off',
+    'set local enable_mergejoin = off',
+    `declare holdfast_undo no scroll cursor for ${sql}`,
+    `fetch ${BATCH} from holdfast_undo`,
+  ];
 }
 
-type Raw = Omit<MarkedChange, 'seq' | 'before' | 'xid'> & {
+/** Streams the changes on from the rows that were fetched first; memory is one batch. */
+export async function* streamMarked(client: Client, first: readonly Raw[]): AsyncGenerator<MarkedChange> {
+  for (let rows = first; ; ) {
+    for (const row of rows) yield toChange(row);
+    if (rows.length < BATCH) return;
+    ({ rows } = await client.query(`fetch ${BATCH} from holdfast_undo`));
+  }
+}
+
+export type Raw = Omit<MarkedChange, 'seq' | 'before' | 'xid'> & {
   seq: string;
   before: string | null;
   xid: string;

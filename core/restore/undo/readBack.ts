@@ -1,10 +1,10 @@
 /** Whether a transaction wrote what it was meant to write, told from what it put into the trail: that, and nothing else. */
 import type { Text } from '../../history/types.ts';
-import type { Client } from '../../sql.ts';
+import { literal } from '../../sql.ts';
 import type { TargetTable } from '../target.ts';
 import type { RecordNet } from './nets.ts';
 
-type Logged = readonly [
+export type Logged = readonly [
   table: number,
   record: string | null,
   action: string,
@@ -12,21 +12,20 @@ type Logged = readonly [
   follows: boolean | null,
 ];
 
+/** Query for what the running transaction has put into the trail, as one JSON value `logged`. */
+export const readBackSql = (tenant: string): string =>
+  `select json_agg(json_build_array(t.table_id, t.record, t.action, t.changes, t.metadata -> 'follows') order by t.seq) as logged
+     from holdfast.trail t
+    where t.organization = ${literal(tenant)} and t.at >= transaction_timestamp() and t.xid = pg_current_xact_id()::text::bigint`;
+
 /** Rows of other tenants cannot be among what was written: the guard of the capture trigger has refused them. */
-export async function wroteExactly(
-  client: Client,
-  tenant: string,
+export function wroteExactly(
+  logged: readonly Logged[] | null,
   nets: readonly RecordNet[],
   targets: ReadonlyMap<number, TargetTable>,
-): Promise<boolean> {
-  const { rows } = await client.query(
-    `select json_agg(json_build_array(t.table_id, t.record, t.action, t.changes, t.metadata -> 'follows') order by t.seq) as logged
-       from holdfast.trail t
-      where t.organization = $1 and t.at >= transaction_timestamp() and t.xid = pg_current_xact_id()::text::bigint`,
-    [tenant],
-  );
+): boolean {
   const byRecord = new Map<string, Logged[]>();
-  for (const change of (rows[0].logged ?? []) as Logged[]) {
+  for (const change of logged ?? []) {
     // A row whose parent changed hands is logged as moved with it, and is itself what it was.
     if (change[4]) continue;
     const key = JSON.stringify([change[0], change[1]]);

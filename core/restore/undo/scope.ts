@@ -8,6 +8,7 @@ import { resolveCut } from '../../history/cuts.ts';
 import { recordText } from '../../history/record.ts';
 import { findRestorePoint } from '../../history/restorePoints.ts';
 import { formatSnapshot } from '../../history/snapshots.ts';
+import { asRefusal } from '../../history/travel/errors.ts';
 import type { Cut } from '../../history/types.ts';
 import { parseMoment } from '../../moment.ts';
 import { type Client, joinTableName, splitTableName } from '../../sql.ts';
@@ -62,7 +63,7 @@ export async function select(client: Client, bound: BoundMap, tenant: string, sc
     case 'records': {
       const table = tableOf(bound, scope.table);
       const columns = scope.columns?.map((name) => columnOf(table, name));
-      const records = scope.records.map((key) => recordOf(table, key));
+      const records = await recordsOf(client, table, scope.records);
       const cut = await toCut(client, tenant, scope.to);
       const names = records.map(quote).join(', ');
       return {
@@ -181,25 +182,41 @@ function columnOf(table: BoundTable, name: string): string {
   const column = table.columns.find((c) => c.name === name);
   if (column && !column.generated && !table.key.includes(name)) return name;
   const names = table.columns.filter((c) => !c.generated && !table.key.includes(c.name)).map((c) => c.name);
-  const why = column ? 'cannot be undone alone: it is generated, or part of the key' : 'is not a column of';
-  throw new ConfigError(
-    'HF_COLUMN_UNKNOWN',
-    `${JSON.stringify(name)} ${why} ${column ? '' : table.name}`.trim() + '.',
-    {
-      action: `Name one of: ${names.join(', ')}.${didYouMean(name, names)}`,
-      details: { table: table.name, column: name },
-    },
-  );
+  const why = column
+    ? `Column ${name} of ${table.name} cannot be undone alone: it is generated, or part of the key.`
+    : `${table.name} has no column ${JSON.stringify(name)}.`;
+  throw new ConfigError('HF_COLUMN_UNKNOWN', why, {
+    action: `Name one of: ${names.join(', ')}.${didYouMean(name, names)}`,
+    details: { table: table.name, column: name },
+  });
 }
 
-function recordOf(table: BoundTable, key: readonly string[]): string {
-  if (key.length === table.key.length) return recordText(key);
-  throw new ConfigError(
-    'HF_KEY_INVALID',
-    `The key of ${table.name} is (${table.key.join(', ')}), not ${key.length} values.`,
-    {
-      action: `Give ${table.key.length === 1 ? 'one value' : `${table.key.length} values, in that order`}.`,
-      details: { table: table.name, key: table.key, got: key },
-    },
-  );
+/** Texts that are already as their type writes them; other keys are put through it. */
+const CANONICAL: Readonly<Record<string, RegExp>> = {
+  smallint: /^(0|-?[1-9]\d{0,3})$/,
+  integer: /^(0|-?[1-9]\d{0,8})$/,
+  bigint: /^(0|-?[1-9]\d{0,17})$/,
+  uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+  text: /^/,
+};
+
+async function recordsOf(client: Client, table: BoundTable, keys: readonly (readonly string[])[]): Promise<string[]> {
+  const patterns = table.key.map((name) => CANONICAL[table.columns.find((c) => c.name === name)!.type]);
+  const asIs = (key: readonly string[]) =>
+    key.length === patterns.length && key.every((value, i) => patterns[i]?.test(value));
+  const records: string[] = [];
+  for (const key of keys) records.push(asIs(key) ? recordText(key) : await canonical(client, table, key));
+  return [...new Set(records)];
+}
+
+async function canonical(client: Client, table: BoundTable, key: readonly string[]): Promise<string> {
+  try {
+    const { rows } = await client.query(
+      'select holdfast.record_of(t, $2::text[]) as record from holdfast.tables t where t.id = $1',
+      [table.id, key],
+    );
+    return rows[0].record as string;
+  } catch (error) {
+    throw asRefusal(error);
+  }
 }
