@@ -11,6 +11,8 @@ import { type ManifestObject, SHARED, type SlabInput } from './types.ts';
 
 /** Slabs that are being compressed and sealed at once, for two cores. */
 const AHEAD = 3;
+/** Tenants whose keys are fetched at once: it is waiting for files, or for a key service. */
+const FETCHING = 8;
 
 export interface ObjectAbout {
   readonly backup: string;
@@ -29,11 +31,9 @@ export interface SealingContext {
 /** Writes a part as one object with a slab per tenant. The arena may be reused when it resolves. */
 export async function writePart(ctx: SealingContext, about: ObjectAbout, part: Part): Promise<ManifestObject> {
   const { backup, name, kind } = about;
-  const slabs: Slab[] = [];
-  for (const [tenant, tables] of groupByTenant(part)) {
-    const place = { backup, tenant, object: name, ordinal: slabs.length, snapshot: part.snapshot };
-    slabs.push(await slabOf(ctx, place, tables, part.arena));
-  }
+  const slabs = await several([...groupByTenant(part)], ([tenant, tables], ordinal) =>
+    slabOf(ctx, { backup, tenant, object: name, ordinal, snapshot: part.snapshot }, tables, part.arena),
+  );
   const sealing = ctx.thread.begin(slabs, part.arena);
   const writer = new ObjectWriter(ctx.store, { name, kind, snapshot: part.snapshot });
   try {
@@ -53,6 +53,17 @@ export async function writePart(ctx: SealingContext, about: ObjectAbout, part: P
   } finally {
     await sealing.done();
   }
+}
+
+/** Does `work` for all items, some at a time; results in the items' order. */
+async function several<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const left = items.entries();
+  const one = async () => {
+    for (const [index, item] of left) results[index] = await work(item, index);
+  };
+  await Promise.all(Array.from({ length: Math.min(FETCHING, items.length) }, one));
+  return results;
 }
 
 type Place = Pick<SlabInput, 'backup' | 'tenant' | 'object' | 'ordinal' | 'snapshot'>;
