@@ -46,19 +46,31 @@ test('a tenant is shown its own backups and those of the whole database', async 
   expect(await listBackups(world.client)).toHaveLength(3);
 });
 
-test('a failed run is kept with its error, and leaves no manifest', async () => {
-  const before = await manifests();
-  const full = new StoreError('HF_STORE_FULL', 'No room.', { action: 'Make some.' });
-  const store = new Proxy(world.ctx.store, {
-    get: (target, name) =>
-      name === 'putStream' ? () => Promise.reject(full) : Reflect.get(target, name, target).bind?.(target),
-  });
-  await expect(backup({ ...world.ctx, store }, { type: 'full' })).rejects.toBe(full);
-  expect(await manifests()).toEqual(before);
-  const [failed] = await listBackups(world.client, { all: true });
-  expect(failed).toMatchObject({ status: 'failed', error: { code: 'HF_STORE_FULL' } });
-  expect((await listBackups(world.client)).map((b) => b.id)).not.toContain(failed!.id);
-});
+test.each(['backups/', 'manifests/'])(
+  'a run that fails at %s is kept with its error, and leaves no manifest',
+  async (at) => {
+    const before = await manifests();
+    const full = new StoreError('HF_STORE_FULL', 'No room.', { action: 'Make some.' });
+    const refuse = (put: (name: string, body: never) => Promise<void>) => (name: string, body: never) =>
+      name.startsWith(at) ? Promise.reject(full) : put(name, body);
+    const { store: whole } = world.ctx;
+    const store = new Proxy(whole, {
+      get: (target, name) => {
+        const method = Reflect.get(target, name, target)?.bind?.(target);
+        return name === 'put' || name === 'putStream' ? refuse(method) : method;
+      },
+    });
+    await expect(backup({ ...world.ctx, store }, { type: 'full' })).rejects.toBe(full);
+    expect(await manifests()).toEqual(before);
+    const [failed] = await listBackups(world.client, { all: true });
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'HF_STORE_FULL' } });
+    expect(before).not.toContain(failed!.id);
+    const named = [];
+    for await (const { name } of whole.list('manifests/')) if (name.includes(failed!.id)) named.push(name);
+    expect(named).toEqual([]);
+    expect((await listBackups(world.client)).map((b) => b.id)).not.toContain(failed!.id);
+  },
+);
 
 test('the catalog is rebuilt from the store alone, row for row', async () => {
   const before = await everything();
