@@ -1,8 +1,15 @@
 import { doctor } from '../../core/datamap/doctor.ts';
+import { checkIntegrity } from '../../core/datamap/integrity/integrity.ts';
 import { readMap } from '../../core/datamap/load.ts';
 import { handle, type Register } from '../command.ts';
+import { integrityReport } from '../integrityReport.ts';
 import { bold, count, dim, green, red, yellow } from '../output.ts';
 import { withDatabase } from '../runtime.ts';
+
+interface Options {
+  integrity?: boolean;
+  try: boolean;
+}
 
 export const doctorCommand: Register = (program) => {
   const command = program
@@ -10,9 +17,15 @@ export const doctorCommand: Register = (program) => {
     .summary('what is not protected, and how to mend it')
     .description(
       'Says what is not protected, not classified or not kept up, and how to mend it. Exit code 1 for an error.',
-    );
-  handle(command, async (options) => {
+    )
+    .option('--integrity', 'the rows too: orphans, missing keys, references into other tenants; mending SQL is tried')
+    .option('--no-try', 'with --integrity: only print mending SQL');
+  handle<Options>(command, async (options) => {
     const map = await readMap(options.config);
+    if (options.integrity) {
+      const trial = options.try ? {} : { trial: false as const };
+      return integrityReport(await withDatabase(options, (client) => checkIntegrity(client, map, trial)));
+    }
     const findings = await withDatabase(options, (client) => doctor(client, map));
     const errors = findings.filter((f) => f.severity === 'error');
     const lines = findings.flatMap((f) => [
