@@ -86,7 +86,7 @@ function scopeOf(options: RequestOptions, to: RestoreTo | undefined): UndoArgume
 }
 
 /** A key of several columns is written as plans write it: `["7", "x"]`. */
-function keyOf(text: string): string[] {
+export function keyOf(text: string): string[] {
   if (!text.startsWith('["')) return [text];
   try {
     return (JSON.parse(text) as unknown[]).map(String);

@@ -27,6 +27,7 @@ import { schemaDriftCommand } from './schemaDrift.ts';
 import { syntheticCommand } from './synthetic.ts';
 import { timelineCommand } from './timeline.ts';
 import { transferCommand } from './transfer.ts';
+import { undoCommand } from './undo.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { validateCommand } from './validate.ts';
 
@@ -35,6 +36,7 @@ export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Back up:': [backupCommand, syntheticCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
   'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [
+    undoCommand,
     pointInTimeRecoveryCommand,
     restoreCommand,
     restoreDatabaseCommand,

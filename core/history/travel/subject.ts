@@ -80,7 +80,8 @@ export async function recordOf(client: Client, subject: Subject, key: readonly s
   return record!;
 }
 
-function inOrder(subject: Subject, parts: readonly string[]): readonly string[] {
+/** Key values in the order of the key; each may be written as `column=value` if all are. */
+export function inOrder(subject: Pick<Subject, 'key'>, parts: readonly string[]): readonly string[] {
   const named = subject.key.map((column) => parts.find((part) => part.startsWith(`${column}=`)));
   if (named.some((part) => part === undefined) || parts.length !== subject.key.length) return parts;
   return named.map((part, i) => part!.slice(subject.key[i]!.length + 1));

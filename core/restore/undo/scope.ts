@@ -9,6 +9,7 @@ import { recordText } from '../../history/record.ts';
 import { findRestorePoint } from '../../history/restorePoints.ts';
 import { formatSnapshot } from '../../history/snapshots.ts';
 import { asRefusal } from '../../history/travel/errors.ts';
+import { inOrder } from '../../history/travel/subject.ts';
 import type { Cut } from '../../history/types.ts';
 import { parseMoment } from '../../moment.ts';
 import { type Client, joinTableName, splitTableName } from '../../sql.ts';
@@ -205,7 +206,10 @@ async function recordsOf(client: Client, table: BoundTable, keys: readonly (read
   const asIs = (key: readonly string[]) =>
     key.length === patterns.length && key.every((value, i) => patterns[i]?.test(value));
   const records: string[] = [];
-  for (const key of keys) records.push(asIs(key) ? recordText(key) : await canonical(client, table, key));
+  for (const parts of keys) {
+    const key = inOrder(table, parts);
+    records.push(asIs(key) ? recordText(key) : await canonical(client, table, key));
+  }
   return [...new Set(records)];
 }
 
