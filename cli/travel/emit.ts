@@ -25,10 +25,10 @@ export async function emit<T>(
   process.stdout.on('error', leave);
   process.stdout.write(header);
   let count = 0;
-  let last: string | null = null;
+  let last: (() => string) | undefined;
   try {
     for await (const { item, place } of items) {
-      if (closed || count === limit) return { count, next: last };
+      if (closed || count === limit) return { count, next: last?.() ?? null };
       if (!process.stdout.write(line(item))) await drained();
       count += 1;
       last = place;

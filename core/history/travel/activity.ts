@@ -59,7 +59,7 @@ export async function activity(client: Client, query: ActivityQuery): Promise<Ac
     };
     for await (const { row } of stream(client, write)) {
       const { change, at } = readChange(row);
-      yield { item: change, place: encodePlace('activity', { from, to, at, seq: change.seq }) };
+      yield { item: change, place: () => encodePlace('activity', { from, to, at, seq: change.seq }) };
     }
   }
   return { from, to, changes: changes() };

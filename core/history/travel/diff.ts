@@ -63,7 +63,7 @@ export async function diff(client: Client, query: DiffQuery): Promise<Diff> {
         after: after ? JSON.parse(after) : null,
         columns: JSON.parse(columns!) as string[],
       };
-      yield { item, place: encodePlace('diff', { from, to, record: id! }) };
+      yield { item, place: () => encodePlace('diff', { from, to, record: id! }) };
     }
   }
   return { table: subject.name, from, to, differences: differences() };

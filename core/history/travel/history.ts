@@ -59,7 +59,8 @@ export async function history(client: Client, query: HistoryQuery): Promise<Reco
       const { change, place } = readChange(row);
       const item = { ...change, until };
       until = change.committedAt;
-      yield { item, place: encodePlace('history', { record, place, seq: change.seq, until: until ?? '' }) };
+      const next = { record, place, seq: change.seq, until: change.committedAt ?? '' };
+      yield { item, place: () => encodePlace('history', next) };
     }
   }
   return { table: subject.name, record, begins: rows[0]![0]!, versions: versions() };

@@ -67,8 +67,11 @@ export async function stateAsOf(client: Client, query: StateQuery): Promise<Stat
   async function* rows(): AsyncGenerator<Placed<Row>> {
     for await (const { columns, row } of stream(client, async () => (await write())!)) {
       const item = Object.fromEntries(columns.map((name, i): [string, Text] => [name, row[i]!]));
-      const place = { at: moment, table: subject.name, record: recordText(subject.key.map((name) => item[name]!)) };
-      yield { item, place: encodePlace('state', place) };
+      const place = () => {
+        const record = recordText(subject.key.map((name) => item[name]!));
+        return encodePlace('state', { at: moment, table: subject.name, record });
+      };
+      yield { item, place };
     }
   }
   return {

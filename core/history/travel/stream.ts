@@ -64,9 +64,9 @@ export async function* stream(
 /** Up to `limit` items of a stream, which was asked for one more so that it is known whether there are any. */
 export async function page<T>(items: AsyncIterable<Placed<T>>, limit: number): Promise<Page<T>> {
   const taken: T[] = [];
-  let last: string | null = null;
+  let last: (() => string) | undefined;
   for await (const { item, place } of items) {
-    if (taken.length === limit) return { items: taken, next: last };
+    if (taken.length === limit) return { items: taken, next: last?.() ?? null };
     taken.push(item);
     last = place;
   }

@@ -24,7 +24,8 @@ export interface Page<T> {
 /** An item of a stream, with the place to go on from after it. */
 export interface Placed<T> {
   readonly item: T;
-  readonly place: string;
+  /** Made only when it is asked for, which is once a page. */
+  readonly place: () => string;
 }
 
 export interface Who {
