@@ -92,7 +92,7 @@ test('missing keys, nullable references, tables that nobody owns', async () => {
   expect(of('HF_TABLE_KEYLESS')[0]!.mends[0]!.sql[0]).toContain('row_id');
   expect(of('HF_FOREIGN_KEY_NULLABLE')).toMatchObject([{ table: 'public.projects', severity: 'warning' }]);
   expect(of('HF_TABLE_UNOWNED')).toMatchObject([{ table: 'public.badges', columns: ['org_id'] }]);
-  expect(of('HF_TABLE_SHARED').map((f) => f.table)).toContain('public.colours');
+  expect(of('HF_TABLE_WITHOUT_TENANT').map((f) => f.table)).toContain('public.colours');
   expect(report.unchecked).toEqual([]);
 });
 

@@ -43,7 +43,7 @@ export function unownedTables({ catalog, bound }: Scene, map: DataMap): Integrit
     return [
       {
         ...about,
-        code: 'HF_TABLE_SHARED',
+        code: 'HF_TABLE_WITHOUT_TENANT',
         severity: 'advice',
         message: `${table.name} belongs to no tenant; its rows are shared by all. If they are not, give them one.`,
         mends:
