@@ -59,25 +59,54 @@ export function peek(path: string): Pick<PersonFile, 'generation' | 'end'> | und
   }
 }
 
-/** @throws KeyError HF_PERSON_KEYS_CORRUPT */
+/**
+ * Reads without the lock. What the header counts was flushed before it was counted, so the header is read first and exactly that
+ * much after it. An erasure may overwrite a record while it is read: then the generation has moved, and it is read again.
+ * @throws KeyError HF_PERSON_KEYS_CORRUPT
+ */
 export async function readPersonFile(path: string): Promise<PersonFile> {
-  const bytes = await withFile(path, 'r', (file) => file.readFile());
-  if (!bytes || bytes.length < HEADER_BYTES) return emptyPersonFile;
-  const { generation, end } = readHeader(bytes, path);
-  if (end > bytes.length) throw corrupt(path, bytes.length);
+  for (;;) {
+    const found = await withFile(path, 'r', (file) => readAll(file, path));
+    if (!found) return emptyPersonFile;
+    const { generation, end, damaged, records } = found;
+    if (damaged === undefined) return { generation, end, records };
+    if (peek(path)?.generation === generation) throw corrupt(path, damaged);
+  }
+}
+
+async function readAll(file: FileHandle, path: string): Promise<PersonFile & { readonly damaged?: number }> {
+  const header = await readAt(file, 0, HEADER_BYTES);
+  if (header.length < HEADER_BYTES) return emptyPersonFile;
+  const { generation, end } = readHeader(header, path);
+  const bytes = await readAt(file, HEADER_BYTES, end - HEADER_BYTES);
   const records = new Map<string, PersonRecord>();
   for (let offset = HEADER_BYTES; offset < end; offset += RECORD_BYTES) {
-    const record = bytes.subarray(offset, offset + RECORD_BYTES);
+    const at = offset - HEADER_BYTES;
+    const record = bytes.subarray(at, at + RECORD_BYTES);
+    if (record.length < RECORD_BYTES) return { generation, end, records, damaged: HEADER_BYTES + bytes.length };
     const live = record[STATE] === LIVE;
     // A fence holds even where a crash left its key half overwritten.
     if (record[STATE] !== FENCED && !(live && record.readUInt32BE(CRC) === checksum(record)))
-      throw corrupt(path, offset);
+      return { generation, end, records, damaged: offset };
     records.set(record.toString('hex', 0, STATE), {
       offset,
       wrapped: live ? Buffer.from(record.subarray(WRAPPED)) : undefined,
     });
   }
   return { generation, end, records };
+}
+
+/** Fewer bytes than asked for only where the file ends. */
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { size } = await file.stat();
+  const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - position)));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
 }
 
 /** Appends records and flushes them: when this resolves, the keys may be used. `wrapped` undefined appends a fence. */

@@ -162,8 +162,7 @@ test('a row that was made goes, unless somebody worked on it or something hangs 
   await w.as('bob', "update plain set value = 'SIX' where id = 6");
   const edited = { tenant: 'a', scope: { kind: 'session', session: 's2-4' } } as const;
   expect((await previewUndo(w.ctx, edited)).conflicts).toMatchObject([{ kind: 'edited', record: '6', take: null }]);
-  await applyUndo(w.ctx, { ...edited, choices: [{ table: 'plain', record: '6', take: 'base' }] }).catch(() => {});
-  await applyUndo(w.ctx, { ...edited, choices: [{ table: 'public.plain', record: '6', take: 'base' }] });
+  await applyUndo(w.ctx, { ...edited, choices: [{ table: 'plain', record: '6', take: 'base' }] });
   expect(await w.rows('select count(*)::int from plain where id = 6')).toEqual([0]);
 });
 
