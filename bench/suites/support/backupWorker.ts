@@ -10,6 +10,7 @@ import { silentProgress } from '../../../core/ports.ts';
 import { type BackupOptions, backup } from '../../../core/snapshot/backup.ts';
 import { manifestName } from '../../../core/snapshot/store.ts';
 import { sampleMap } from '../../../sample/map.ts';
+import { watchMemory } from './peakMemory.ts';
 
 export interface BackupJob {
   /** Holds store, key file and person keys; made when missing. */
@@ -36,6 +37,7 @@ process.once('message', async ({ directory, databaseUrl, options }: BackupJob) =
   const store = DirectoryStore.open(join(directory, 'store'));
   const persons = openPersonKeys(join(directory, 'persons'), store, keys);
   const ports = { store, keys, persons, ledger: noLedger, clock: systemClock, progress: silentProgress };
+  const memory = watchMemory();
   const cpu = process.cpuUsage();
   const { manifest, seconds } = await backup({ databaseUrl, map: sampleMap(), ...ports }, options);
   const used = process.cpuUsage(cpu);
@@ -47,7 +49,7 @@ process.once('message', async ({ directory, databaseUrl, options }: BackupJob) =
     type: manifest.type,
     changes: manifest.totals.changes,
     cpuSeconds: (used.user + used.system) / 1e6,
-    peakMegabytes: process.resourceUsage().maxRSS / 1024,
+    peakMegabytes: memory.end(),
   };
   process.send!(figures, () => process.disconnect());
 });

@@ -9,6 +9,7 @@ import { silentProgress } from '../../../core/ports.ts';
 import { type DatabaseRestore, restoreDatabase } from '../../../core/restore/database.ts';
 import { restoreTenant, type TenantRestore } from '../../../core/restore/tenant.ts';
 import { sampleMap } from '../../../sample/map.ts';
+import { watchMemory } from './peakMemory.ts';
 
 export interface RestoreJob {
   /** Of the store; the key file and the person keys stand beside it, as `protectedSample` lays them out. */
@@ -27,12 +28,7 @@ export interface RestoreFigures {
 }
 
 process.once('message', async ({ store: directory, into }: RestoreJob) => {
-  // Looked at often, because `resourceUsage().maxRSS` begins with what the parent held when it forked.
-  let peak = 0;
-  const look = () => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  };
-  const watch = setInterval(look, 10);
+  const memory = watchMemory();
   const folder = dirname(directory);
   const store = DirectoryStore.open(directory);
   const keys = await KeyFile.open(join(folder, 'keys.json'));
@@ -52,12 +48,10 @@ process.once('message', async ({ store: directory, into }: RestoreJob) => {
   else await restoreTenant({ ...ctx, databaseUrl: into.databaseUrl }, into);
   const seconds = (performance.now() - began) / 1000;
   const used = process.cpuUsage(cpu);
-  look();
-  clearInterval(watch);
   const figures: RestoreFigures = {
     seconds,
     cpuSeconds: (used.user + used.system) / 1e6,
-    peakMegabytes: peak / 1e6,
+    peakMegabytes: memory.end(),
   };
   process.send!(figures, () => process.disconnect());
 });
