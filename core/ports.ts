@@ -31,6 +31,25 @@ export interface ObjectStore {
   delete(name: string): Promise<void>;
 }
 
+/** How an object is kept from being changed or removed. */
+export interface ObjectLock {
+  /**
+   * compliance: nobody can lift it before `until`. governance: only who holds a special right. immutable: only the root of that
+   * machine, by a step of its own. read-only: a slip cannot remove it, but whoever owns the directory can.
+   */
+  readonly mode: 'compliance' | 'governance' | 'immutable' | 'read-only';
+  /** ISO 8601. Absent: until it is lifted. */
+  readonly until?: string;
+}
+
+/** A store that locks what is put into it. */
+export interface LockingStore extends ObjectStore {
+  /** What an object's lock is in truth, asked of the store; undefined: none. */
+  lockOf(name: string): Promise<ObjectLock | undefined>;
+  /** Locks an object that is there already, as one that a killed run had put but not locked yet. */
+  lock(name: string): Promise<void>;
+}
+
 /** Binds a wrapped key to what it is for. Unwrapping under another context fails. Values are not secret. */
 export type KeyContext = Readonly<Record<string, string>>;
 
@@ -49,6 +68,12 @@ export interface KeyService {
   verify(message: Uint8Array, signature: Signature): Promise<boolean>;
   /** The public halves of its signing keys, current and former; written into each store for readers without this service. */
   publicKeys(): Promise<readonly PublicKey[]>;
+}
+
+/** What checks signatures: a key service, or public keys alone, where the key service must not be or is gone. */
+export interface Trust {
+  verify(message: Uint8Array, signature: Signature): Promise<boolean>;
+  publicKeys(): Promise<readonly Pick<PublicKey, 'keyId'>[]>;
 }
 
 export interface PublicKey {

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError } from '../../core/errors.ts';
 import { exportBundle } from '../../core/history/seal/bundle.ts';
-import type { Trust } from '../../core/history/seal/entry.ts';
 import { publicKeyFile, trustFile } from '../../core/history/seal/publicKeys.ts';
 import { resumeSeals } from '../../core/history/seal/resume.ts';
 import { seal } from '../../core/history/seal/seal.ts';
 import type { Fault } from '../../core/history/seal/types.ts';
 import { verify } from '../../core/history/seal/verify.ts';
 import { verifyBundle } from '../../core/history/seal/verifyBundle.ts';
+import type { Trust } from '../../core/ports.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal, stoppable } from '../interrupt.ts';
 import { bold, count, green, printable, red, yellow } from '../output.ts';

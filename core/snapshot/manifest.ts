@@ -1,6 +1,6 @@
 /** Manifests: the commit point of a backup, and the first thing that a reader trusts, once its signature holds. */
 import { IntegrityError } from '../errors.ts';
-import type { KeyService, ObjectStore } from '../ports.ts';
+import type { KeyService, ObjectStore, Trust } from '../ports.ts';
 import { signedBytes } from './canonical.ts';
 import { manifestShape } from './manifestShape.ts';
 import { checkVersion, documentBytes, manifestFolder, manifestName, openStore, parseDocument } from './store.ts';
@@ -54,7 +54,7 @@ export async function readManifest(
   return checkManifest(ctx.keys, await ctx.store.get(name), name, storeId);
 }
 
-export async function checkManifest(keys: KeyService, bytes: Buffer, name: string, store: string): Promise<Manifest> {
+export async function checkManifest(keys: Trust, bytes: Buffer, name: string, store: string): Promise<Manifest> {
   const parsed = parseDocument(bytes, name) as Partial<Manifest>;
   if (parsed.format !== FORMAT || typeof parsed.version !== 'number') {
     throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not a Holdfast manifest.`, {

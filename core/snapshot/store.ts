@@ -1,7 +1,7 @@
 /** Names inside a store, and the marker that gives a store its identity. */
 import { createHash, randomBytes } from 'node:crypto';
 import { HoldfastError, IntegrityError, KeyError, StoreError } from '../errors.ts';
-import type { KeyService, ObjectStore, PublicKey, Signature } from '../ports.ts';
+import type { KeyService, ObjectStore, PublicKey, Signature, Trust } from '../ports.ts';
 import { canonicalJson, signedBytes } from './canonical.ts';
 import { SHARED } from './types.ts';
 
@@ -77,8 +77,12 @@ export async function openStore(
       if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
     }
   }
-  return checkMarker(await store.get(MARKER), keys, store.description);
+  return readMarker(store, keys);
 }
+
+/** The marker of a store that is there, checked by public keys alone. Same errors, and IntegrityError HF_OBJECT_MISSING. */
+export const readMarker = async (store: ObjectStore, trust: Trust): Promise<StoreMarker> =>
+  checkMarker(await store.get(MARKER), trust, store.description);
 
 async function newMarker(keys: KeyService): Promise<StoreMarker> {
   const unsigned = {
@@ -91,7 +95,7 @@ async function newMarker(keys: KeyService): Promise<StoreMarker> {
   return { ...unsigned, signature: await keys.sign(signedBytes(unsigned)) };
 }
 
-async function checkMarker(bytes: Buffer, keys: KeyService, description: string): Promise<StoreMarker> {
+async function checkMarker(bytes: Buffer, keys: Trust, description: string): Promise<StoreMarker> {
   const damaged = (cause?: unknown) =>
     new IntegrityError('HF_STORE_MARKER', `${MARKER} in ${description} is not a sound store marker.`, {
       cause,

@@ -1,6 +1,6 @@
 /** Entries of the log of seals: how they are made, and what one must be to be believed. */
 import { hash, randomBytes } from 'node:crypto';
-import type { KeyService, PublicKey, Signature } from '../../ports.ts';
+import type { KeyService, Trust } from '../../ports.ts';
 import { canonicalJson, signedBytes } from '../../snapshot/canonical.ts';
 import type { Client } from '../../sql.ts';
 import type { HeadsTree } from './heads.ts';
@@ -13,12 +13,6 @@ import {
   SEAL_VERSION,
   type SegmentHeader,
 } from './types.ts';
-
-/** What checks signatures: a key service, or public keys (publicKeys.ts). */
-export interface Trust {
-  verify(message: Uint8Array, signature: Signature): Promise<boolean>;
-  publicKeys(): Promise<readonly Pick<PublicKey, 'keyId'>[]>;
-}
 
 /** An entry with the bytes that it is written as. */
 export interface WrittenEntry {

@@ -1,6 +1,7 @@
 /** Walks the log of seals from its first entry: numbers, digests, signatures, bounds. The first of the two passes of verify. */
 import type pg from 'pg';
-import { isFault, readEntry, type Trust, type WrittenEntry } from './entry.ts';
+import type { Trust } from '../../ports.ts';
+import { isFault, readEntry, type WrittenEntry } from './entry.ts';
 import { redactionDigest } from './redaction.ts';
 import {
   BEFORE_ALL,

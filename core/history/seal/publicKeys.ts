@@ -1,8 +1,7 @@
 /** Public keys as a file that an auditor can keep: PEM, each with its id in the line before it. */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { KeyError } from '../../errors.ts';
-import type { KeyService } from '../../ports.ts';
-import type { Trust } from './entry.ts';
+import type { KeyService, Trust } from '../../ports.ts';
 
 export async function publicKeyFile(keys: Pick<KeyService, 'publicKeys'>): Promise<string> {
   const blocks = (await keys.publicKeys()).map(({ keyId, spki }) => {

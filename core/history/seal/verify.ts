@@ -1,10 +1,9 @@
 /** Holds a database against its seals, and says what is not as it was sealed. */
 import type pg from 'pg';
-import { type ObjectStore, type Progress, silentProgress } from '../../ports.ts';
+import { type ObjectStore, type Progress, silentProgress, type Trust } from '../../ports.ts';
 import { connect } from '../../sql.ts';
 import { checkAnchors, logsInStore } from './anchors.ts';
 import { ChainWalk } from './chainWalk.ts';
-import type { Trust } from './entry.ts';
 import { type EntryLog, entriesOf, readEntryLog } from './entryLog.ts';
 import { documentOf } from './log.ts';
 import { checkGroup } from './rowGroup.ts';
