@@ -126,6 +126,45 @@ export interface Clock {
   now(): Moment;
 }
 
+/** Runs workflows by name: Step Functions, or the local engine over the same definitions. */
+export interface Workflows {
+  /**
+   * Begins an execution and returns how `status` knows it. The same workflow and `id` again begins nothing, and returns the same.
+   * @param options.id 1 to 80 letters, digits, `-` and `_`
+   */
+  start(workflow: string, input: Readonly<Record<string, unknown>>, options: { id: string }): Promise<string>;
+  /** undefined: it was never begun here, or so long ago that it is forgotten. */
+  status(execution: string): Promise<Execution | undefined>;
+}
+
+export interface Execution {
+  readonly status: 'running' | 'succeeded' | 'failed';
+  /** Of one that failed: what Step Functions calls its error and cause. */
+  readonly error?: { readonly error: string; readonly cause: string };
+}
+
+/**
+ * A clock outside this process that starts what is scheduled, such as EventBridge Scheduler. What is scheduled stands in the
+ * database; this is told of it. Putting the same again, or removing what is not there, changes nothing.
+ */
+export interface Scheduler {
+  put(schedule: PlacedSchedule): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+/** What such a clock has to know. */
+export interface PlacedSchedule {
+  /** Digits: the id in `holdfast.tenant_backup_schedules`. */
+  readonly id: string;
+  /** Five fields, as core/schedules/cron.ts reads them. */
+  readonly cron: string;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** Minutes over which the start may be spread; 0: at once. */
+  readonly spread: number;
+  readonly enabled: boolean;
+}
+
 /** Receives progress of long work. Units are bytes or rows, as `unit` says; `total` may be revised while it runs. */
 export interface Progress {
   start(label: string, total: number, unit: 'bytes' | 'rows' | 'steps'): void;
