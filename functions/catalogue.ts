@@ -1,0 +1,205 @@
+/**
+ * Every workflow, its handlers, and what each handler may touch. Plain data and the one source of truth: the stacks make functions and
+ * their rights out of it, the local runner finds the modules by it, and `npm run check` holds the definitions against it.
+ */
+
+/** What a handler may do in the store: `write` adds objects and reads; `delete` removes what retention gives up, and reads. */
+export type StoreRight = 'none' | 'read' | 'write' | 'delete';
+/** `use`: wrap, unwrap, verify. `sign`: the same, and sign. */
+export type KeyRight = 'none' | 'use' | 'sign';
+/** `write`: keys are made for persons who have none yet. */
+export type PersonRight = 'none' | 'read' | 'write';
+
+export interface HandlerEntry {
+  /** Module, from the top of the project. It exports `work`, the task, and `handler`, the same for Lambda. */
+  readonly entry: string;
+  /** Runs in the database's network and may read its secret. */
+  readonly database: boolean;
+  readonly store: StoreRight;
+  readonly keys: KeyRight;
+  readonly persons: PersonRight;
+  /** Longest that one call takes; Lambda allows 900. */
+  readonly seconds: number;
+  /** MiB */
+  readonly memory: number;
+  /** MiB of temporary files. @default 512 */
+  readonly disk?: number;
+  /** How many run at once, to spare the database. @default as many as the account allows */
+  readonly concurrency?: number;
+  /** Further actions of IAM that it needs; on which resources is for the stack to say. */
+  readonly actions?: readonly string[];
+}
+
+export interface WorkflowEntry {
+  /** Folder under `functions/`; the definition is `<name>/<name>.asl.json` in it. */
+  readonly name: string;
+  /** By the name that the definition writes as `${name}`. */
+  readonly handlers: Readonly<Record<string, HandlerEntry>>;
+  /** The other `${…}` of the definition: ARNs and ids that the stack fills in. */
+  readonly values: readonly string[];
+  /** Actions that the definition itself calls, with no handler between. */
+  readonly actions?: readonly string[];
+  /** The region and account that it runs in, when that is not the database's. */
+  readonly place?: 'air-gapped';
+}
+
+type Rights = Partial<Omit<HandlerEntry, 'entry'>>;
+
+const LEAST = { database: false, store: 'none', keys: 'none', persons: 'none', seconds: 60, memory: 512 } as const;
+const handler = (entry: string, rights: Rights): HandlerEntry =>
+  Object.freeze({ ...LEAST, ...rights, entry: `functions/${entry}.ts` });
+
+/** Each step that writes to a backup signs what it wrote: what lies in the store is not trusted otherwise. */
+const MAKING = { database: true, store: 'write', keys: 'sign', persons: 'write' } as const;
+const READING = { store: 'read', keys: 'use', persons: 'read' } as const;
+
+/** Keeps what became of a failed execution in the catalog. */
+const record = handler('record', { database: true });
+
+export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
+  {
+    name: 'backup',
+    handlers: {
+      check: handler('backup/check', { database: true, store: 'write', keys: 'sign', memory: 512 }),
+      plan: handler('backup/plan', { database: true, store: 'write', keys: 'sign', seconds: 900, memory: 1024 }),
+      copy: handler('backup/copy', { ...MAKING, seconds: 900, memory: 2048, disk: 2048, concurrency: 16 }),
+      finish: handler('backup/finish', { ...MAKING, seconds: 900, memory: 2048 }),
+      verify: handler('backup/verify', { ...READING, seconds: 900, memory: 1024 }),
+      replicate: handler('backup/replicate', { store: 'read', seconds: 900 }),
+      prove: handler('backup/prove', {
+        ...READING,
+        database: true,
+        store: 'write',
+        keys: 'sign',
+        seconds: 900,
+        memory: 2048,
+        disk: 2048,
+        concurrency: 2,
+      }),
+      summarise: handler('backup/summarise', { store: 'read', keys: 'use' }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+  {
+    name: 'log-backup',
+    handlers: {
+      maintain: handler('log-backup/maintain', { database: true }),
+      archive: handler('log-backup/archive', { ...MAKING, seconds: 900, memory: 1024, concurrency: 4 }),
+      replicate: handler('backup/replicate', { store: 'read', seconds: 900 }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+  {
+    name: 'restore',
+    handlers: {
+      load: handler('restore/load', { ...READING, database: true, seconds: 900, memory: 2048, disk: 2048 }),
+      apply: handler('restore/apply', {
+        ...READING,
+        database: true,
+        seconds: 900,
+        memory: 2048,
+        disk: 2048,
+        concurrency: 4,
+      }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+  {
+    name: 'snapshot',
+    handlers: {
+      copy: handler('snapshot/copy', {
+        actions: [
+          'rds:CopyDBSnapshot',
+          'rds:CopyDBClusterSnapshot',
+          'rds:DescribeDBSnapshots',
+          'rds:DescribeDBClusterSnapshots',
+          'rds:AddTagsToResource',
+        ],
+      }),
+      retain: handler('snapshot/retain', {
+        seconds: 300,
+        actions: [
+          'rds:DescribeDBSnapshots',
+          'rds:DescribeDBClusterSnapshots',
+          'rds:DeleteDBSnapshot',
+          'rds:DeleteDBClusterSnapshot',
+        ],
+      }),
+      record,
+    },
+    values: ['topic', 'database', 'databaseKind'],
+    actions: [
+      'sns:Publish',
+      'rds:CreateDBSnapshot',
+      'rds:CreateDBClusterSnapshot',
+      'rds:DescribeDBSnapshots',
+      'rds:DescribeDBClusterSnapshots',
+      'rds:AddTagsToResource',
+    ],
+  },
+  {
+    name: 'cleanup',
+    handlers: {
+      expire: handler('cleanup/expire', { database: true, store: 'delete', keys: 'use', seconds: 900, memory: 1024 }),
+      prune: handler('cleanup/prune', { database: true, store: 'read', keys: 'sign', seconds: 300 }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+  {
+    name: 'integrity-check',
+    handlers: {
+      list: handler('integrity-check/list', { store: 'read', keys: 'use', seconds: 300, memory: 1024 }),
+      validate: handler('integrity-check/validate', { ...READING, store: 'write', seconds: 900, memory: 1769 }),
+      trail: handler('integrity-check/trail', {
+        database: true,
+        store: 'read',
+        keys: 'use',
+        seconds: 900,
+        memory: 1024,
+        concurrency: 1,
+      }),
+      judge: handler('integrity-check/judge', { database: true }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+  {
+    name: 'air-gap',
+    handlers: {
+      list: handler('air-gap/list', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      pull: handler('air-gap/pull', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      seal: handler('air-gap/seal', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      record: handler('air-gap/record', { store: 'write' }),
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+    place: 'air-gapped',
+  },
+  {
+    name: 'config-backup',
+    handlers: {
+      collect: handler('config-backup/collect', { database: true, store: 'write', keys: 'sign', seconds: 120 }),
+      verify: handler('config-backup/verify', { store: 'read', keys: 'use' }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
+]);
+
+/** @throws RangeError for a name that is not in the catalogue */
+export function workflowEntry(name: string): WorkflowEntry {
+  const found = WORKFLOWS.find((workflow) => workflow.name === name);
+  if (!found)
+    throw new RangeError(`There is no workflow ${name}; there are ${WORKFLOWS.map((w) => w.name).join(', ')}.`);
+  return found;
+}
