@@ -1,5 +1,6 @@
 /** The sections of holdfast.yaml beside the map: where backups and keys live, how long, and when. */
 import { isScalar } from 'yaml';
+import { type LocationSetting, parseLocations } from './locations.ts';
 import { type Entry, type Reader, readYaml } from './nodes.ts';
 import { isDuration } from './parse.ts';
 
@@ -10,6 +11,8 @@ export interface Settings {
   readonly keys: string;
   /** Directory of person keys; must lie outside the store. @default './holdfast-person-keys' */
   readonly personKeys: string;
+  /** Where copies of the store are, the primary location first: that is the store itself. */
+  readonly locations: readonly LocationSetting[];
   readonly retention: RetentionSettings;
   readonly schedules: readonly ScheduleSetting[];
 }
@@ -48,10 +51,12 @@ export function parseSettings(text: string, source = 'holdfast.yaml'): Settings 
   const top = new Map(reader.entries(reader.root, 'a data map').map((entry) => [entry.key, entry]));
   const path = (name: string, otherwise: string): string =>
     top.has(name) ? reader.text(top.get(name)!.value, 'a path') : otherwise;
+  const store = path('store', './holdfast-store');
   return {
-    store: path('store', './holdfast-store'),
+    store,
     keys: path('keys', './holdfast.key'),
     personKeys: path('person_keys', './holdfast-person-keys'),
+    locations: parseLocations(reader, top.get('locations'), store),
     retention: retention(reader, top.get('retention')),
     schedules: schedules(reader, top.get('schedules')),
   };

@@ -30,6 +30,7 @@ test('settings have defaults', () => {
     store: './holdfast-store',
     keys: './holdfast.key',
     personKeys: './holdfast-person-keys',
+    locations: [{ name: 'primary', kind: 'primary', store: './holdfast-store', medium: 'disk', site: 'here' }],
     retention: { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' },
     schedules: [],
   });
@@ -40,6 +41,9 @@ test('settings are read', () => {
     store: 's3://bucket/prefix',
     keys: '/etc/holdfast.key',
     personKeys: './holdfast-person-keys',
+    locations: [
+      { name: 'primary', kind: 'primary', store: 's3://bucket/prefix', medium: 'object storage', site: 'S3' },
+    ],
     retention: { daily: 14, weekly: 4, monthly: 12, trail: 'P1Y' },
     schedules: [
       { type: 'full', cron: '0 2 * * 0', timeZone: 'Europe/Paris' },

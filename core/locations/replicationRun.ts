@@ -1,0 +1,174 @@
+/** The steps of one replication, and what they found. */
+import { HoldfastError, IntegrityError, KeyError } from '../errors.ts';
+import { inParallel } from '../restore/inParallel.ts';
+import { checkManifest, type ManifestRef } from '../snapshot/manifest.ts';
+import { MARKER } from '../snapshot/store.ts';
+import { pairs } from './compare.ts';
+import { type CopiedBackup, copyBackup, differs } from './copyBackup.ts';
+import { ReadFailed, readFrom } from './copyObject.ts';
+import { checkDocument } from './document.ts';
+import type { DocumentFault, ManifestFacts, Replication, ReplicationReport, Withheld } from './replicate.ts';
+
+/** Documents under way at once: they are small, and a store answers many requests. */
+const AT_ONCE = 8;
+
+export class ReplicationRun {
+  readonly #job: Replication;
+  readonly #storeId: string;
+  /** Sizes of the target's manifests, by name. */
+  readonly #listed: ReadonlyMap<string, number>;
+  /** Backups that the target has whole, as far as this run knows. */
+  readonly #whole: Set<string>;
+  readonly #missingKeys = new Set<string>();
+  readonly #copied: CopiedBackup[] = [];
+  readonly #withheld: Withheld[] = [];
+  readonly #faults: DocumentFault[] = [];
+  #documents = 0;
+  #unproven = 0;
+
+  constructor(job: Replication, storeId: string, targets: readonly ManifestRef[]) {
+    this.#job = job;
+    this.#storeId = storeId;
+    this.#listed = new Map(targets.map(({ name, size }) => [name, size]));
+    this.#whole = new Set(targets.map(({ id }) => id));
+  }
+
+  report(): Pick<ReplicationReport, 'copied' | 'documents' | 'unproven' | 'bytes' | 'withheld' | 'faults'> {
+    return {
+      copied: this.#copied,
+      documents: this.#documents,
+      unproven: this.#unproven,
+      bytes: this.#copied.reduce((sum, { bytes }) => sum + bytes, 0),
+      withheld: this.#withheld,
+      faults: this.#faults,
+    };
+  }
+
+  /** Copies the documents of a folder that the target lacks. */
+  async documents(folder: string): Promise<void> {
+    const { source, target } = this.#job;
+    const missing: string[] = [];
+    for await (const pair of pairs(source, target, folder)) {
+      if (pair.source === undefined) continue;
+      if (pair.target === undefined) missing.push(pair.name);
+      // A hold that was lifted and set again tells of another reason; that it is held is the same.
+      else if (pair.target !== pair.source && folder !== 'holds/') this.#fault(pair.name, differs(target, pair.name));
+    }
+    await inParallel(missing, AT_ONCE, async (name) => {
+      try {
+        await this.#document(name);
+      } catch (error) {
+        this.#fault(name, await this.#faultOf(error));
+      }
+    });
+  }
+
+  async #document(name: string): Promise<void> {
+    const { source, target, trust, keys } = this.#job;
+    const bytes = await readFrom(source, name);
+    const proven = await checkDocument({ store: source, storeId: this.#storeId, trust, keys }, name, bytes);
+    try {
+      await target.put(name, bytes);
+    } catch (error) {
+      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+      if (!(await target.get(name)).equals(bytes)) throw differs(target, name, error); // else another run was first
+    }
+    this.#documents++;
+    if (!proven) this.#unproven++;
+  }
+
+  #fault(object: string, { code, message }: HoldfastError): void {
+    this.#faults.push({ object, code, message });
+    if (object.startsWith('keys/')) this.#missingKeys.add(object);
+  }
+
+  /** Backups of the source that the target has not, or not whole, in order of time. */
+  async lacking(sources: readonly ManifestRef[]): Promise<ManifestRef[]> {
+    const { source, target } = this.#job;
+    const incomplete = new Set<string>();
+    for await (const pair of pairs(source, target, 'backups/')) {
+      if (pair.source !== undefined && pair.target !== pair.source) incomplete.add(pair.name.split('/')[1]!);
+    }
+    return sources.filter((ref) => {
+      const size = this.#listed.get(ref.name);
+      if (size !== undefined && size !== ref.size) this.#withhold(ref.id, differs(target, ref.name));
+      return size === undefined || (size === ref.size && incomplete.has(ref.id));
+    });
+  }
+
+  /** What their manifests say, of those that hold; the others are withheld. */
+  async facts(refs: readonly ManifestRef[]): Promise<Map<string, ManifestFacts>> {
+    const facts = new Map<string, ManifestFacts>();
+    await inParallel(refs, AT_ONCE, async (ref) => {
+      try {
+        const bytes = await readFrom(this.#job.source, ref.name);
+        const { id, tenant, type, parent, finishedAt, horizon, log, consistentFrom, totals } = await checkManifest(
+          this.#job.trust,
+          bytes,
+          ref.name,
+          this.#storeId,
+        );
+        const few = { id, tenant, type, parent, finishedAt, horizon, log, totals };
+        facts.set(id, consistentFrom === undefined ? few : { ...few, consistentFrom });
+      } catch (error) {
+        await this.#withholdFor(ref, error);
+      }
+    });
+    return facts;
+  }
+
+  /** Copies one backup, or withholds it. */
+  async backup(ref: ManifestRef, { type, parent }: ManifestFacts): Promise<void> {
+    const { source, target, trust, progress } = this.#job;
+    try {
+      if (type !== 'full' && (parent === null || !this.#whole.has(parent))) throw this.#chain(ref.id, parent);
+      const copy = {
+        source,
+        target,
+        trust,
+        storeId: this.#storeId,
+        missingKeys: this.#missingKeys,
+        advance: (bytes: number) => progress?.advance(bytes),
+      };
+      const listed = this.#listed.has(ref.name);
+      this.#copied.push(await copyBackup(copy, ref, listed));
+      this.#whole.add(ref.id);
+    } catch (error) {
+      await this.#withholdFor(ref, error);
+    }
+  }
+
+  async #withholdFor(ref: ManifestRef, error: unknown): Promise<void> {
+    const fault = await this.#faultOf(error);
+    // Retention may have removed it while this ran.
+    if (fault.code === 'HF_OBJECT_MISSING' && !(await this.#job.source.head(ref.name))) return;
+    this.#withhold(ref.id, fault);
+  }
+
+  #withhold(id: string, { code, message }: HoldfastError): void {
+    this.#whole.delete(id);
+    this.#withheld.push({ id, code, message });
+  }
+
+  /** What is wrong with one object of the source, or of the target; anything else ends the run. */
+  async #faultOf(error: unknown): Promise<HoldfastError> {
+    const fault = error instanceof ReadFailed ? error.cause : error;
+    if (fault instanceof IntegrityError) return fault;
+    if (fault instanceof KeyError && ['HF_KEY_WRONG', 'HF_KEY_MISSING'].includes(fault.code)) return fault;
+    if (!(error instanceof ReadFailed && fault instanceof HoldfastError)) throw fault;
+    // One bad sector is a fault of that object; a source that answers nothing at all is not.
+    await this.#job.source.get(MARKER);
+    return fault;
+  }
+
+  #chain(id: string, parent: string | null): IntegrityError {
+    return new IntegrityError(
+      'HF_REPLICA_CHAIN',
+      `${id} continues ${parent ?? 'nothing'}, which is not whole in ${this.#job.target.description}.`,
+      {
+        action: 'See why that one was not copied; a full backup begins a new chain.',
+        details: { backup: id, parent },
+      },
+    );
+  }
+}
