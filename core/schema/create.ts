@@ -1,4 +1,5 @@
 import { DatabaseError, IntegrityError } from '../errors.ts';
+import { isPassing, withRetries } from '../retry.ts';
 import { type Client, ident, transaction } from '../sql.ts';
 import { afterDataSteps, BEFORE_DATA, MAY_WAIT } from './steps.ts';
 import { NOT_STRUCTURE, SCHEMA_VERSION, type SchemaObject, type SchemaRecord } from './types.ts';
@@ -41,14 +42,13 @@ export async function createSchema(
   const notes: string[] = [];
   if (phase === 'before-data') {
     const objects = record.objects.filter((object) => BEFORE_DATA.has(object.kind));
-    await transaction(first, '', async () => {
-      await settle(first);
+    await together(first, async () => {
       const left = await inAnyOrder(first, objects, notes);
       const stuck = left.filter(({ object }) => !MAY_WAIT.has(object.kind));
       if (stuck.length > 0) throw failure(rootCause(stuck));
       options.onStep?.('tables', objects.length, objects.length);
     });
-    return { notes };
+    return { notes: [...new Set(notes)] };
   }
 
   const roles = await existingRoles(first);
@@ -62,8 +62,7 @@ export async function createSchema(
         roles,
         notes,
       );
-      await transaction(first, '', async () => {
-        await settle(first);
+      await together(first, async () => {
         const left = await inAnyOrder(first, objects, notes);
         if (left.length > 0) throw failure(rootCause(left));
       });
@@ -85,20 +84,26 @@ export async function createSchema(
       }),
     );
   }
-  return { notes };
+  return { notes: [...new Set(notes)] };
 }
 
 /** Names are qualified already, and a function's body is not to be looked at before its tables exist. */
 const SETTLE = `select set_config('search_path', 'pg_catalog', true), set_config('check_function_bodies', 'off', true),
             set_config('client_min_messages', 'warning', true), set_config('default_tablespace', '', true)`;
 
-async function settle(client: Client): Promise<void> {
-  await client.query(SETTLE);
+/** One transaction, tried again where autovacuum, which comes by after so many rows were loaded, holds a lock the other way round. */
+function together(client: Client, work: () => Promise<void>): Promise<void> {
+  return withRetries(() =>
+    transaction(client, '', async () => {
+      await client.query(SETTLE);
+      await work();
+    }),
+  );
 }
 
 /** One message, which is one transaction: a schema has hundreds of objects, and each round trip counts. */
 async function runOne(client: Client, object: SchemaObject): Promise<void> {
-  await client.query([SETTLE, ...object.sql].join(';\n'));
+  await withRetries(() => client.query([SETTLE, ...object.sql].join(';\n')));
 }
 
 const NEXT = 'release savepoint holdfast_schema; savepoint holdfast_schema';
@@ -122,7 +127,7 @@ async function inAnyOrder(client: Client, objects: readonly SchemaObject[], note
         const statements = await Promise.all(object.sql.map((sql) => statement(client, object, sql)));
         await client.query([...statements, NEXT].join(';\n'));
       } catch (cause) {
-        if (!isStatementError(cause)) throw cause;
+        if (!isStatementError(cause) || isPassing(cause)) throw cause;
         await client.query('rollback to savepoint holdfast_schema');
         if (mayBeDenied(object) && (cause as { code: string }).code === '42501') {
           notes.push(`${object.kind} ${object.name} was left out: ${(cause as Error).message}`);

@@ -14,7 +14,7 @@ import { formatMoment } from '../../moment.ts';
 import { type Client, connect } from '../../sql.ts';
 import { apply, prepare } from '../apply.ts';
 import { type Plan, planRestore } from '../plan.ts';
-import { withRetries } from '../retry.ts';
+import { withRetries } from '../../retry.ts';
 import { actAsTenant } from '../rowSecurity.ts';
 import { readTargets } from '../target.ts';
 import { lockTenant } from '../tenantLock.ts';

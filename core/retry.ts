@@ -1,6 +1,6 @@
 /** Serialization failures, deadlocks and lock time-outs: other tenants write all the while, so an attempt may have to step back. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseError } from '../errors.ts';
+import { DatabaseError } from './errors.ts';
 
 const RETRYABLE = new Set(['40001', '40P01', '55P03']);
 const ATTEMPTS = 8;
@@ -14,7 +14,7 @@ export async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!RETRYABLE.has(sqlState(error))) throw error;
+      if (!isPassing(error)) throw error;
       if (n === ATTEMPTS) {
         throw new DatabaseError(
           'HF_RESTORE_BUSY',
@@ -29,6 +29,9 @@ export async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+/** Whether the server gave up on a statement only because of others at work: in a new transaction it may well succeed. */
+export const isPassing = (error: unknown): boolean => RETRYABLE.has(sqlState(error));
 
 function sqlState(error: unknown): string {
   for (let e = error as { code?: string; cause?: unknown } | undefined; e; e = e.cause as typeof e) {
