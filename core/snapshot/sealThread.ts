@@ -62,10 +62,7 @@ export class SealThread {
 
   #started(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL('./sealWorker.ts', import.meta.url), {
-      execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: 96 },
-    });
+    const worker = new Worker(new URL('./sealWorker.ts', import.meta.url), { execArgv: [] });
     worker.on('message', (answer: Answer) => {
       const number = 'slab' in answer ? answer.slab : BACK;
       const { resolve } = this.#waiting.get(number)!;
