@@ -74,3 +74,30 @@ test('a selection of tables brings nothing that needs the others', async () => {
   const whole = await readSchema(source, { tables: sampleMap().tables.map((t) => t.name) });
   expect(whole.fingerprint).toBe((await readSchema(source)).fingerprint);
 });
+
+test('a schema is made although somebody else holds a lock the other way round for a moment', async () => {
+  const source = await (await database()).client();
+  await source.query(`create table public.early (a int); comment on table public.early is 'made first';
+    create table public.late (a int); comment on table public.late is 'made last';`);
+  const record = await readSchema(source);
+  const target = await database();
+  const client = await target.client();
+  await createSchema(client, record, 'before-data');
+  const other = await target.client();
+  // The other one waits longer before it looks for deadlocks, so the maker of the schema is the one that finds it.
+  await other.query("set deadlock_timeout = '30s'; begin; lock table public.late in share update exclusive mode");
+  const making = createSchema(client, record, 'after-data');
+  making.catch(() => {}); // looked at below
+  const watcher = await target.client();
+  const waits = async () =>
+    (
+      await watcher.query(
+        "select count(*)::int as n from pg_locks where not granted and relation = 'public.late'::regclass",
+      )
+    ).rows[0].n > 0;
+  while (!(await waits())) await new Promise((resolve) => setTimeout(resolve, 20));
+  await other.query('lock table public.early in access exclusive mode'); // granted once the maker has stepped back
+  await other.query('commit');
+  expect((await making).notes).toEqual([]);
+  expect((await readSchema(client)).fingerprint).toBe(record.fingerprint);
+});
