@@ -25,12 +25,36 @@ export async function sealFrames(key: KeyObject, plaintext: Uint8Array): Promise
   for (let at = 0; at === 0 || at < plaintext.length; at += FRAME_PLAINTEXT)
     pieces.push(compressZstd(plaintext.subarray(at, at + FRAME_PLAINTEXT)));
   const compressed = await Promise.all(pieces);
-  return compressed.flatMap((body, counter) => {
-    const last = counter === compressed.length - 1;
-    const word = Buffer.alloc(WORD);
-    word.writeUInt32BE((body.length | (last ? LAST : 0)) >>> 0);
-    return [word, ...seal(key, nonceOf(counter, last), word, body)];
-  });
+  return compressed.flatMap((body, counter) => sealFrame(key, counter, counter === compressed.length - 1, body));
+}
+
+/** One frame of a stream, in pieces. `body` is sealed as it is; at most `FRAME_PLAINTEXT` bytes, or a little more when zstd grew it. */
+export function sealFrame(key: KeyObject, counter: number, last: boolean, body: Uint8Array): Buffer[] {
+  const word = Buffer.alloc(WORD);
+  word.writeUInt32BE((body.length | (last ? LAST : 0)) >>> 0);
+  return [word, ...seal(key, nonceOf(counter, last), word, body)];
+}
+
+/** How many bytes the frame that begins at `at` takes; undefined when `bytes` ends before it says so. */
+export function frameLength(bytes: Buffer, at: number): number | undefined {
+  return bytes.length - at < WORD ? undefined : WORD + (bytes.readUInt32BE(at) & ~LAST) + TAG_BYTES;
+}
+
+/** The body of the frame that begins at `at`, or undefined when it is not what was sealed there. */
+export function openFrame(
+  key: KeyObject,
+  counter: number,
+  bytes: Buffer,
+  at: number,
+): { body: Buffer; last: boolean } | undefined {
+  const length = frameLength(bytes, at);
+  if (length === undefined || at + length > bytes.length) return undefined;
+  const word = bytes.subarray(at, at + WORD);
+  const last = (word[0]! & 0x80) !== 0;
+  const tagAt = at + length - TAG_BYTES;
+  const sealed = bytes.subarray(at + WORD, tagAt);
+  const body = open(key, nonceOf(counter, last), word, sealed, bytes.subarray(tagAt, at + length));
+  return body && { body, last };
 }
 
 /** Where a frame stands, relative to the start of `bytes`. */
@@ -66,26 +90,15 @@ export async function openFrames(
       await Promise.allSettled(pieces);
       throw new FrameError(`The slab ends where frame ${counter} should begin.`, rest);
     }
-    const word = bytes.subarray(at, at + WORD);
-    const length = word.readUInt32BE() & ~LAST;
-    last = (word[0]! & 0x80) !== 0;
-    const end = at + WORD + length + TAG_BYTES;
+    const end = at + frameLength(bytes, at)!;
     const range = { offset: at, length: Math.min(end, bytes.length) - at };
-    const body =
-      end <= bytes.length
-        ? open(
-            key,
-            nonceOf(counter, last),
-            word,
-            bytes.subarray(at + WORD, end - TAG_BYTES),
-            bytes.subarray(end - TAG_BYTES, end),
-          )
-        : undefined;
-    if (!body) {
+    const frame = openFrame(key, counter, bytes, at);
+    if (!frame) {
       await Promise.allSettled(pieces);
       throw new FrameError(`Frame ${counter} is not what was sealed here.`, range);
     }
-    pieces.push(decompress(body, counter, range));
+    pieces.push(decompress(frame.body, counter, range));
+    last = frame.last;
     at = end;
   }
   const opened = await Promise.all(pieces);
