@@ -39,6 +39,11 @@ export function undoReport(
   ];
   if (preview) lines.push(...rowSamples(plan.rows, plan.tenant, touched));
   lines.push('', ...authorLines(plan), ...conflictLines(plan), ...offerLines(plan.offers));
+  for (const { table: name, column, rows } of plan.stamped) {
+    lines.push(
+      dim(`${printable(name)}.${printable(column)} of ${count(rows, 'row')} stays as a later write stamped it`),
+    );
+  }
   for (const { table: name, trigger } of plan.suspended) {
     const would = preview ? 'would be' : 'was';
     lines.push(

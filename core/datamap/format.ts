@@ -1,4 +1,5 @@
 /** Writes a data map as the text of holdfast.yaml, laid out for the person who reviews it. */
+import { DEFAULT_SCHEDULES } from '../schedules/define.ts';
 import { formatReach, formatTableKey } from './notation.ts';
 import { CLASSES, isProtected, MAP_VERSION } from './parse.ts';
 import type { DataMap, TableRule } from './types.ts';
@@ -16,6 +17,7 @@ const HEADER = `\
 #           personal: about a person. sensitive: health, faith, politics, children, the inside of a private text.
 #           Personal and sensitive columns are sealed in backups under the person's own key;
 #           "unsealed: [column]" leaves one out, "sealed: [column]" adds one.
+# stamped   columns that every write sets, such as updated_at: a later stamp does not stand in the way of an undo.
 # keep_for  how long a value may be kept: {ip_address: P90D}. Without it, as long as the row.
 `;
 
@@ -25,9 +27,14 @@ const FOOTER = `\
 # keys: ./holdfast.key                 # root key; keep a copy of it elsewhere
 # person_keys: ./holdfast-person-keys  # must lie outside the store
 # retention: {daily: 7, weekly: 4, monthly: 12, trail: P90D}
-# schedules:
-#   - {type: full, cron: "0 2 * * 0", time_zone: Europe/Paris}
-`;
+${defaultSchedules()}`;
+
+function defaultSchedules(): string {
+  const lines = DEFAULT_SCHEDULES.map(
+    ({ name, type, cron }) => `#   - {name: ${name}, type: ${type}, cron: "${cron}", time_zone: UTC}\n`,
+  );
+  return `# schedules:\n${lines.join('')}`;
+}
 
 /** The text of a new holdfast.yaml: the map, and the settings' defaults as comments. */
 export const formatNewFile = (map: DataMap): string => `${formatMap(map)}\n${FOOTER}`;
@@ -63,6 +70,8 @@ export function formatTable(table: TableRule): string[] {
   const unsealed = columns.filter(([, r]) => !r.sealed && isProtected(r.class)).map(([name]) => name);
   if (sealed.length > 0) lines.push(...nameList('    sealed: ', sealed));
   if (unsealed.length > 0) lines.push(...nameList('    unsealed: ', unsealed));
+  const stamped = columns.filter(([, rule]) => rule.stamped).map(([name]) => name);
+  if (stamped.length > 0) lines.push(...nameList('    stamped: ', stamped));
   const kept = columns.filter(([, rule]) => rule.retention !== undefined);
   if (kept.length > 0) {
     lines.push('    keep_for:', ...kept.map(([name, rule]) => `      ${scalar(name)}: ${rule.retention}`));

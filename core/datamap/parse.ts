@@ -6,7 +6,7 @@ import type { ColumnClass, ColumnRule, DataMap, Reach, TableName, TableRule } fr
 
 export const MAP_VERSION = 1;
 export const CLASSES: readonly ColumnClass[] = ['none', 'internal', 'personal', 'sensitive'];
-const TABLE_FIELDS = ['shared', 'tenant', 'person', 'erase', 'columns', 'sealed', 'unsealed', 'keep_for'];
+const TABLE_FIELDS = ['shared', 'tenant', 'person', 'erase', 'columns', 'sealed', 'unsealed', 'stamped', 'keep_for'];
 
 /** ISO 8601 duration with at least one part, e.g. `P7Y`, `P90D`, `PT12H`. */
 const DURATION = /^P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/;
@@ -97,6 +97,11 @@ function columns(reader: Reader, fields: Map<string, Entry>): Record<string, Col
     for (const { text, node } of fields.has(field) ? reader.texts(fields.get(field)!.value, 'a list of columns') : []) {
       define(rules, text, { ...ruleOf(text, node), sealed });
     }
+  }
+  for (const { text, node } of fields.has('stamped')
+    ? reader.texts(fields.get('stamped')!.value, 'a list of columns')
+    : []) {
+    define(rules, text, { ...ruleOf(text, node), stamped: true });
   }
   const keep = fields.get('keep_for');
   for (const { key, node, value } of keep ? reader.entries(keep.value, 'columns with a duration') : []) {

@@ -116,9 +116,21 @@ function columnRules(
         });
       }
     }
-    return [column.name, { class: proposed, sealed: isProtected(proposed) }];
+    const stamped = !locates && isStamp(column) ? { stamped: true as const } : {};
+    return [column.name, { class: proposed, sealed: isProtected(proposed), ...stamped }];
   });
   return Object.fromEntries(rules);
+}
+
+/** What frameworks set on every write: Rails, Django, Laravel, Hibernate, TypeORM, and people by hand. */
+const STAMP_TIMES =
+  /^(updated|modified|changed|touched|edited|lastupdated|lastmodified|lastchanged|dateupdated|datemodified)(at|on|date|time|timestamp)?$/;
+const STAMP_COUNTERS = /^(lock|row|record|object|opt|optimistic)(lock)?version$|^(versionlock|optlock|rowrevision)$/;
+
+function isStamp({ name, baseType }: CatalogTable['columns'][number]): boolean {
+  const plain = squash(name);
+  if (/^(timestamp|date)/.test(baseType)) return STAMP_TIMES.test(plain);
+  return /^(smallint|integer|bigint)$/.test(baseType) && STAMP_COUNTERS.test(plain);
 }
 
 /** Deleting is the rule; a row that others need, or that only names the person, stays and is cleared. */

@@ -28,6 +28,8 @@ export interface ColumnRule {
   readonly sealed: boolean;
   /** How long a value may be kept, ISO 8601 duration (`P7Y`); undefined: as long as the row. */
   readonly retention?: string;
+  /** Every write stamps it (`updated_at`, a row version): no edit of anybody's, and so no conflict for an undo. */
+  readonly stamped?: true;
 }
 
 export interface TableRule {

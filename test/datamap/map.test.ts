@@ -55,6 +55,7 @@ const rule: fc.Arbitrary<ColumnRule> = fc.record(
     class: fc.constantFrom('none' as const, 'internal' as const, 'personal' as const, 'sensitive' as const),
     sealed: fc.boolean(),
     retention: fc.constantFrom('P7Y', 'P90D', 'PT12H', 'P1Y6M'),
+    stamped: fc.constant(true as const),
   },
   { requiredKeys: ['class', 'sealed'] },
 );

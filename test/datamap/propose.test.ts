@@ -307,3 +307,16 @@ test.each([
 ])('refuses %s', async (_, ddl, options, code, action) => {
   await expect(proposalFor(ddl, options)).rejects.toMatchObject({ code, action: expect.stringContaining(action) });
 });
+
+test('columns that frameworks stamp on every write are proposed as stamped, and others that sound like them are not', async () => {
+  const { map, text } = await proposalFor(`
+    create table organizations (id uuid primary key, name text, updated_at timestamptz, lock_version int);
+    create table posts (id uuid primary key, organization_id uuid references organizations, "modifiedDate" timestamp, updated_by text,
+      published_at timestamptz, version int, updated_on text, row_version bigint);`);
+  const stamped = map.tables.map((t) => Object.keys(t.columns).filter((c) => t.columns[c]!.stamped));
+  expect(stamped).toEqual([
+    ['updated_at', 'lock_version'],
+    ['modifiedDate', 'row_version'],
+  ]);
+  expect(text).toContain('    stamped: [updated_at, lock_version]');
+});

@@ -140,13 +140,11 @@ async function checkRequest(run: Run): Promise<void> {
 async function* plan(run: Run, changes: AsyncIterable<MarkedChange>): AsyncGenerator<RecordNet> {
   const { facts, request, selection, planned, decisions } = run;
   const checked = new Set<number>();
-  const columnsOf = new Map<number, ReadonlySet<string>>();
   const known = checkTables(changes, (change) => {
     const target = facts.targets.get(change.table);
     if (!target) throw missingTable(change.table);
-    columnsOf.set(change.table, new Set(target.columns.map((c) => c.name)));
   });
-  const carried = facts.crossing.carry(known);
+  const carried = onlyWritable(facts.crossing.carry(known), facts);
   const merged = mergeAll(joinMoves(carried), {
     ...(selection.columns ? { columns: selection.columns } : {}),
     decide: (table, record, conflict) => decisions.decide(table, record, conflict),
@@ -159,11 +157,14 @@ async function* plan(run: Run, changes: AsyncIterable<MarkedChange>): AsyncGener
     },
   });
   for await (const net of merged) {
-    const kept = writable(net, columnsOf.get(net.table)!);
-    if (!kept) continue;
-    planned.add(kept);
-    yield kept;
+    planned.add(net);
+    yield net;
   }
+}
+
+async function* onlyWritable(changes: AsyncIterable<MarkedChange>, facts: Facts): AsyncGenerator<MarkedChange> {
+  const columns = new Map([...facts.targets].map(([id, t]) => [id, new Set(t.columns.map((c) => c.name))]));
+  for await (const change of changes) yield writable(change, columns.get(change.table)!);
 }
 
 /** Before anything else looks at a change: its table must be one that can be written. */
@@ -391,6 +392,7 @@ function resultOf(run: Run, written: Written): UndoResult {
     rowsNotShown: planned.rowCount - planned.rows.length,
     conflicts: decisions.listed,
     conflictCount: decisions.count,
+    stamped: decisions.stamped,
     offers: written.offers,
     violations: written.violations,
     authors: planned.authors,

@@ -3,7 +3,7 @@ import { ConfigError } from '../../errors.ts';
 import type { Facts } from './desk.ts';
 import type { FieldConflict } from './merge.ts';
 import { tableOf } from './scope.ts';
-import type { Choice, Conflict, Take, UndoRequest } from './types.ts';
+import type { Choice, Conflict, StampedColumn, Take, UndoRequest } from './types.ts';
 
 const POLICY: Readonly<Record<'refuse' | 'skip' | 'force', Take | null>> = {
   refuse: null,
@@ -15,11 +15,14 @@ export class Decisions {
   readonly listed: Conflict[] = [];
   count = 0;
   undecided = 0;
+  /** Columns with stamps that stay, and in how many rows. */
+  readonly #stamped = new Map<string, StampedColumn>();
   readonly #choices = new Map<string, Choice>();
   readonly #used = new Set<string>();
   readonly #policy: Take | null;
   readonly #limit: number;
   readonly #names: (table: number) => string;
+  readonly #isStamped: (table: number, column: string | undefined) => boolean;
 
   /** @throws ConfigError HF_CHOICE_INVALID, HF_TABLE_UNKNOWN */
   constructor(request: UndoRequest, facts: Facts) {
@@ -28,6 +31,7 @@ export class Decisions {
       throw invalid(`There is no policy ${JSON.stringify(policy)}.`, 'Pass refuse, skip or force.');
     this.#policy = POLICY[policy];
     this.#limit = request.limit ?? 200;
+    this.#isStamped = (id, column) => column !== undefined && facts.stamped.get(id)!.has(column);
     this.#names = (id) => facts.targets.get(id)!.bound.name;
     for (const choice of request.choices ?? []) {
       const table = tableOf(facts.bound, choice.table);
@@ -45,9 +49,23 @@ export class Decisions {
     const key = name(this.#names(table), record, conflict.column);
     const choice = this.#choices.get(key);
     if (choice) this.#used.add(key);
+    else if (this.#policy !== 'base' && this.#isStamped(table, conflict.column))
+      return this.#leaveStamp(table, conflict.column!);
     const take = choice?.take ?? this.#policy;
     this.add({ table: this.#names(table), record, ...conflict, take });
     return take;
+  }
+
+  #leaveStamp(id: number, column: string): Take {
+    const table = this.#names(id);
+    const key = JSON.stringify([table, column]);
+    const rows = (this.#stamped.get(key)?.rows ?? 0) + 1;
+    this.#stamped.set(key, { table, column, rows });
+    return 'current';
+  }
+
+  get stamped(): StampedColumn[] {
+    return [...this.#stamped.values()];
   }
 
   add(conflict: Conflict): void {

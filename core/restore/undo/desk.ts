@@ -7,6 +7,7 @@ import type { BoundMap, BoundTable, DataMap } from '../../datamap/types.ts';
 import { type Client, connect } from '../../sql.ts';
 import { Crossing } from '../crossing.ts';
 import { readTargets, type TargetTable } from '../target.ts';
+import { readStamped } from './stamped.ts';
 import { type PlainUnique, readPlainUniques } from './uniques.ts';
 
 export interface Facts {
@@ -16,6 +17,8 @@ export interface Facts {
   readonly byName: ReadonlyMap<string, TargetTable>;
   readonly crossing: Crossing;
   readonly uniques: ReadonlyMap<number, readonly PlainUnique[]>;
+  /** Columns that every write stamps, by Holdfast's id of the table. */
+  readonly stamped: ReadonlyMap<number, ReadonlySet<string>>;
   /** Tables whose row-level security binds this role. */
   readonly guarded: readonly BoundTable[];
   /** Digest of each table's catalog rows, by Holdfast's id. */
@@ -81,6 +84,7 @@ async function readFacts(client: Client, map: DataMap): Promise<Facts> {
     byName: new Map(targets.map((t) => [t.bound.name, t])),
     crossing: await Crossing.load(client, bound.tables),
     uniques: await readPlainUniques(client, tables),
+    stamped: await readStamped(client, tables),
     guarded: tables.filter((t) => guarded.has(t.oid)),
     stamps: new Map(stamps.rows.map((r) => [r.id as number, r.stamp as string])),
   };

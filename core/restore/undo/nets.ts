@@ -1,6 +1,5 @@
 /** From a stream of changes to what the undo does to each record. */
 import { IntegrityError, RestoreError } from '../../errors.ts';
-import type { Text } from '../../history/types.ts';
 import type { Net } from '../fold.ts';
 import { Chain, type FieldConflict, type Outcome } from './merge.ts';
 import type { MarkedChange } from './read.ts';
@@ -53,14 +52,11 @@ export function toNet(net: RecordNet): Net {
   return { table, record, state: { kind: 'partial', set: net.after } };
 }
 
-/** Drops generated columns, which follow from the others. Updates that come to nothing then are left out. */
-export function writable(net: RecordNet, columns: ReadonlySet<string>): RecordNet | undefined {
-  const keep = (values: Record<string, Text>) =>
-    Object.fromEntries(Object.entries(values).filter(([name]) => columns.has(name)));
-  if (net.action === 'insert') return { ...net, after: keep(net.after) };
-  if (net.action === 'delete') return { ...net, before: keep(net.before) };
-  const after = keep(net.after);
-  return Object.keys(after).length > 0 ? { ...net, before: keep(net.before), after } : undefined;
+/** Drops generated columns, which follow from the others: nobody edits them, so they are no conflict either. */
+export function writable(change: MarkedChange, columns: ReadonlySet<string>): MarkedChange {
+  const { changes } = change;
+  if (!changes || Object.keys(changes).every((name) => columns.has(name))) return change;
+  return { ...change, changes: Object.fromEntries(Object.entries(changes).filter(([name]) => columns.has(name))) };
 }
 
 const bornSince = (table: number, record: string): RestoreError =>

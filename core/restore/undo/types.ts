@@ -116,6 +116,13 @@ export interface Conflict extends RecordName {
   readonly constraint?: string;
 }
 
+/** A column that every write stamps, whose later stamps stay: no conflict, because nobody's edit is in it. */
+export interface StampedColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly rows: number;
+}
+
 /** Another record without which the undo is refused. */
 export interface Offer extends RecordName {
   readonly action: 'insert' | 'delete';
@@ -150,6 +157,7 @@ export interface UndoPlan {
   readonly rowsNotShown: number;
   readonly conflicts: readonly Conflict[];
   readonly conflictCount: number;
+  readonly stamped: readonly StampedColumn[];
   readonly offers: readonly Offer[];
   /** Why it cannot be applied as it stands; empty when it can. */
   readonly violations: readonly Violation[];

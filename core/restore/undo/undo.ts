@@ -5,8 +5,8 @@
 import { describeError, logStep } from '../../catalog/record.ts';
 import type { Context } from '../../context.ts';
 import { DatabaseError, RestoreError } from '../../errors.ts';
-import { explain } from '../conflicts.ts';
 import { withRetries } from '../../retry.ts';
+import { explain } from '../conflicts.ts';
 import { attemptUndo, SchemaMoved } from './attempt.ts';
 import { Desk } from './desk.ts';
 import { requireSubject } from './found.ts';
