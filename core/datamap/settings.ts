@@ -1,8 +1,10 @@
 /** The sections of holdfast.yaml beside the map: where backups and keys live, how long, and when. */
 import { isScalar } from 'yaml';
+import type { Definition } from '../schedules/types.ts';
 import { type LocationSetting, parseLocations } from './locations.ts';
 import { type Entry, type Reader, readYaml } from './nodes.ts';
 import { isDuration } from './parse.ts';
+import { scheduleSettings } from './scheduleSettings.ts';
 
 export interface Settings {
   /** A directory, or `s3://bucket/prefix`. @default './holdfast-store' */
@@ -14,7 +16,8 @@ export interface Settings {
   /** Where copies of the store are, the primary location first: that is the store itself. */
   readonly locations: readonly LocationSetting[];
   readonly retention: RetentionSettings;
-  readonly schedules: readonly ScheduleSetting[];
+  /** @default DEFAULT_SCHEDULES of core/schedules/define.ts; an empty list is none */
+  readonly schedules: readonly Definition[];
 }
 
 /** How long backups are kept. Numbers count backups of that kind; `trail` is how long history stays in the database. */
@@ -29,17 +32,6 @@ export interface RetentionSettings {
   readonly trail: string;
 }
 
-export interface ScheduleSetting {
-  readonly type: (typeof SCHEDULE_TYPES)[number];
-  /** Five fields, as in crontab(5). */
-  readonly cron: string;
-  /** IANA name. @default 'UTC' */
-  readonly timeZone: string;
-  /** undefined: every tenant. */
-  readonly tenant?: string;
-}
-
-const SCHEDULE_TYPES = ['full', 'incremental', 'differential', 'transaction_log', 'cleanup', 'validate'] as const;
 const DEFAULT_RETENTION: RetentionSettings = { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' };
 
 /**
@@ -58,7 +50,7 @@ export function parseSettings(text: string, source = 'holdfast.yaml'): Settings 
     personKeys: path('person_keys', './holdfast-person-keys'),
     locations: parseLocations(reader, top.get('locations'), store),
     retention: retention(reader, top.get('retention')),
-    schedules: schedules(reader, top.get('schedules')),
+    schedules: scheduleSettings(reader, top.get('schedules')),
   };
 }
 
@@ -76,28 +68,4 @@ function retention(reader: Reader, at: Entry | undefined): RetentionSettings {
   const trail = fields.has('trail') ? reader.text(fields.get('trail')!.value, 'a duration') : DEFAULT_RETENTION.trail;
   if (!isDuration(trail)) reader.fail(fields.get('trail')!.value, 'an ISO 8601 duration, like P90D');
   return { daily: count('daily'), weekly: count('weekly'), monthly: count('monthly'), trail };
-}
-
-function schedules(reader: Reader, at: Entry | undefined): ScheduleSetting[] {
-  if (!at) return [];
-  return reader.items(at.value, 'a list of schedules').map((item) => {
-    const fields = reader.fields(item, 'a schedule', ['type', 'cron', 'time_zone', 'tenant']);
-    const text = (name: string, expected: string) => reader.text(fields.get(name)?.value ?? null, expected);
-    const type = SCHEDULE_TYPES.find((t) => t === text('type', `a type: ${SCHEDULE_TYPES.join(', ')}`));
-    if (!type) reader.fail(fields.get('type')!.value, `one of ${SCHEDULE_TYPES.join(', ')}`);
-    const cron = text('cron', 'a cron expression, like "0 2 * * *"').trim();
-    if (cron.split(/\s+/).length !== 5) reader.fail(fields.get('cron')!.value, 'five cron fields, like "0 2 * * *"');
-    const timeZone = fields.has('time_zone') ? text('time_zone', 'a time zone') : 'UTC';
-    if (!isTimeZone(timeZone)) reader.fail(fields.get('time_zone')!.value, 'an IANA time zone, like Europe/Paris');
-    return { type: type!, cron, timeZone, ...(fields.has('tenant') ? { tenant: text('tenant', 'a tenant') } : {}) };
-  });
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
 }

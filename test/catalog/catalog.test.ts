@@ -168,7 +168,7 @@ test("a tenant's session sees no row of another, in no table and no view, whatev
     [[one, two]],
   );
   await world.client.query(
-    "insert into holdfast.tenant_backup_schedules (tenant, type, cron) values ($1, 'full', '* * * * *'), ($2, 'full', '* * * * *'), (null, 'full', '0 2 * * 0')",
+    "insert into holdfast.tenant_backup_schedules (name, tenant, type, cron) values ('a', $1, 'full', '* * * * *'), ('a', $2, 'full', '* * * * *'), ('a', null, 'full', '0 2 * * 0')",
     [one, two],
   );
   const role = `tenant_app_${world.database.name}`;

@@ -7,6 +7,7 @@ import { readMap, readSettings } from '../../core/datamap/load.ts';
 import { parseMap } from '../../core/datamap/parse.ts';
 import { rewriteMap } from '../../core/datamap/rewrite.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
+import { DEFAULT_SCHEDULES, define, defineAll } from '../../core/schedules/define.ts';
 
 const MAP = 'version: 1\ntenant: orgs(id)\ntables:\n  orgs: {tenant: id}\n';
 const SETTINGS = `# Where.
@@ -18,10 +19,12 @@ retention:
   # A comment inside.
   trail: P1Y
 schedules:
-  - {type: full, cron: "0 2 * * 0", time_zone: Europe/Paris}
+  - {name: weekly, type: full, cron: "0 2 * * 0", time_zone: Europe/Paris, spread: PT1H30M, enabled: false}
   - type: transaction_log
     cron: 0 */4 * * *
     tenant: 42
+    grace: PT20M
+    overlap: queue
 "someone's: own": [x]
 `;
 
@@ -32,8 +35,9 @@ test('settings have defaults', () => {
     personKeys: './holdfast-person-keys',
     locations: [{ name: 'primary', kind: 'primary', store: './holdfast-store', medium: 'disk', site: 'here' }],
     retention: { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' },
-    schedules: [],
+    schedules: defineAll(DEFAULT_SCHEDULES),
   });
+  expect(parseSettings(`${MAP}schedules: []\n`).schedules).toEqual([]);
 });
 
 test('settings are read', () => {
@@ -46,8 +50,8 @@ test('settings are read', () => {
     ],
     retention: { daily: 14, weekly: 4, monthly: 12, trail: 'P1Y' },
     schedules: [
-      { type: 'full', cron: '0 2 * * 0', timeZone: 'Europe/Paris' },
-      { type: 'transaction_log', cron: '0 */4 * * *', timeZone: 'UTC', tenant: '42' },
+      define({ name: 'weekly', type: 'full', cron: '0 2 * * 0', timeZone: 'Europe/Paris', spread: 90, enabled: false }),
+      define({ type: 'transaction_log', cron: '0 */4 * * *', tenant: '42', grace: 20, overlap: 'queue' }),
     ],
   });
 });
@@ -57,8 +61,7 @@ test('a new file shows the defaults, and reads the same with them uncommented', 
   expect(parseMap(text)).toEqual(parseMap(MAP));
   const [, footer] = text.split('these are the defaults.\n');
   const uncommented = parseSettings(MAP + footer!.replace(/^# /gm, ''));
-  expect({ ...uncommented, schedules: [] }).toEqual(parseSettings(MAP));
-  expect(uncommented.schedules).toHaveLength(1);
+  expect(uncommented).toEqual(parseSettings(MAP));
 });
 
 test.each([
@@ -66,8 +69,15 @@ test.each([
   ['trail: P1Y', 'trail: a year', 'an ISO 8601 duration'],
   ['daily:', 'dayly:', 'Did you mean daily?'],
   ['type: full', 'type: fully', 'one of full, incremental'],
-  ['0 2 * * 0', '0 2 * *', 'five cron fields'],
+  ['0 2 * * 0', '0 2 * *', 'five fields'],
+  ['0 2 * * 0', '0 2 1 * 0', 'make two schedules'],
   ['Europe/Paris', 'Europe/Pariss', 'an IANA time zone'],
+  ['PT1H30M', 'PT90S', 'whole minutes'],
+  ['PT1H30M', 'P3D', 'whole minutes from 0 to 1440, got "P3D"'],
+  ['overlap: queue', 'overlap: both', 'skip or queue'],
+  ['enabled: false', 'enabled: no', 'true or false'],
+  ['name: weekly', 'name: Weekly', 'lower-case letters'],
+  ['type: transaction_log', 'type: cleanup', 'no tenant'],
   ['keys: /etc/holdfast.key', 'keys: []', 'a path, got a list'],
 ])('refuses %s as %s', (good, bad, message) => {
   expect(() => parseSettings(MAP + SETTINGS.replace(good, bad))).toThrow(message);
