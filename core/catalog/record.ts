@@ -39,21 +39,35 @@ export interface RunningBackup {
   readonly parent: string | null;
   readonly epoch: string;
   readonly startedAt: string;
+  /** Of a run whose steps are processes of their own, and how long its claim lasts unless it is renewed. */
+  readonly execution?: string;
+  readonly leaseSeconds?: number;
 }
 
 /** The row that says that a backup has begun; committed before anything is written to the store. */
 export async function recordRunning(client: pg.ClientBase, backup: RunningBackup): Promise<void> {
   await client.query(
-    `insert into holdfast.tenant_backups (id, tenant, type, status, parent_id, epoch, started_at)
-     values ($1, $2, $3, 'running', $4, $5, $6)
-     on conflict (id) do update set status = 'running', error = null`,
-    [backup.id, backup.tenant, backup.type, backup.parent, backup.epoch, backup.startedAt],
+    `insert into holdfast.tenant_backups (id, tenant, type, status, parent_id, epoch, started_at, execution, leased_until)
+     values ($1, $2, $3, 'running', $4, $5, $6, $7, clock_timestamp() + make_interval(secs => $8))
+     on conflict (id) do update set status = 'running', error = null, finished_at = null, execution = excluded.execution,
+            leased_until = excluded.leased_until`,
+    [
+      backup.id,
+      backup.tenant,
+      backup.type,
+      backup.parent,
+      backup.epoch,
+      backup.startedAt,
+      backup.execution ?? null,
+      backup.leaseSeconds ?? null,
+    ],
   );
 }
 
 export async function recordFailed(client: pg.ClientBase, id: string, error: unknown): Promise<void> {
   await client.query(
-    "update holdfast.tenant_backups set status = 'failed', finished_at = clock_timestamp(), error = $2 where id = $1",
+    `update holdfast.tenant_backups set status = 'failed', finished_at = clock_timestamp(), leased_until = null, error = $2
+      where id = $1`,
     [id, JSON.stringify(describeError(error))],
   );
 }
@@ -75,7 +89,7 @@ export async function registerBackup(
             finished_at = excluded.finished_at, horizon = excluded.horizon, log_from = excluded.log_from,
             log_to = excluded.log_to, tables = excluded.tables, bytes = excluded.bytes, raw_bytes = excluded.raw_bytes,
             rows = excluded.rows, changes = excluded.changes, objects = excluded.objects,
-            manifest_sha256 = excluded.manifest_sha256,
+            manifest_sha256 = excluded.manifest_sha256, leased_until = null,
             verified_at = coalesce(excluded.verified_at, holdfast.tenant_backups.verified_at), error = null`,
     [
       manifest.id,

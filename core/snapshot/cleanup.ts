@@ -183,15 +183,15 @@ async function findLeftovers(
   return [...found].map(([id, sum]) => ({ id, ...sum }));
 }
 
-/** A run holds the lock of its scope for as long as its connection lives. */
+/** A run holds the lock of its scope for as long as its connection lives, or a lease in its row. */
 async function runningBackups(client: pg.Client): Promise<Set<string>> {
   const { rows } = await client.query<{ id: string }>(
     `select b.id from holdfast.tenant_backups b
       where b.status = 'running'
-        and exists (select from pg_locks l, hashtextextended('holdfast.backup ' || coalesce(b.tenant, ''), 0) k
+        and (b.leased_until > clock_timestamp() or exists (select from pg_locks l, hashtextextended('holdfast.backup ' || coalesce(b.tenant, ''), 0) k
                      where l.locktype = 'advisory' and l.granted and l.objsubid = 1
                        and l.database = (select oid from pg_database where datname = current_database())
-                       and (l.classid::bigint << 32 | l.objid::bigint) = k)`,
+                       and (l.classid::bigint << 32 | l.objid::bigint) = k))`,
   );
   return new Set(rows.map((row) => row.id));
 }

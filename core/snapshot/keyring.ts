@@ -2,7 +2,6 @@
  * Tenant keys live in the store, wrapped by the root; backup keys live in the manifest, wrapped by the tenant key. The
  * key service is called once per tenant and run, never per object.
  */
-import { randomBytes } from 'node:crypto';
 import { HoldfastError, KeyError } from '../errors.ts';
 import type { KeyContext, KeyService, ObjectStore } from '../ports.ts';
 import { derive } from './seal.ts';
@@ -50,10 +49,13 @@ export class Keyring {
     return remember(this.#byId, `${id}/${tenant}`, () => this.#read(tenant, id));
   }
 
-  /** A new key for one backup of one tenant, and its entry for `manifest.keys`. */
+  /**
+   * The key for one backup of one tenant, and an entry for `manifest.keys`. It follows from the tenant key and the backup's id, so
+   * that all who work on one backup at once have the same; each entry wraps it anew.
+   */
   async newBackupKey(backup: string, tenant: string): Promise<{ key: Buffer; entry: Manifest['keys'][string] }> {
     const { id, key: tenantKey } = await this.tenantKey(tenant);
-    const key = randomBytes(32);
+    const key = derive(subkey(tenantKey, 'backup-key-of'), Buffer.from(backup), `holdfast-backup-key-1/${tenant}`);
     const wrapped = wrapKey(subkey(tenantKey, 'backup-key'), key, backupKeyContext(backup, tenant, id));
     return { key, entry: { tenantKey: id, wrapped: wrapped.toString('base64') } };
   }

@@ -19,13 +19,13 @@ const PASS_BYTES = 1 << 30;
 /** Chunks of a pass; each has a buffer of its own while the pass reads. */
 const PASS_CHUNKS = 32;
 
-/** Neighbouring chunks that can be read together: batches of tenants over the same tables. */
-export function groupPasses(chunks: readonly ChunkSpec[]): ChunkSpec[][] {
+/** Neighbouring chunks that can be read together: batches of tenants over the same tables. `most`: estimated raw bytes. */
+export function groupPasses(chunks: readonly ChunkSpec[], most = PASS_BYTES): ChunkSpec[][] {
   const passes: ChunkSpec[][] = [];
   let bytes = 0;
   for (const chunk of chunks) {
     const pass = passes.at(-1);
-    const fits = pass && pass.length < PASS_CHUNKS && bytes + chunk.bytes <= PASS_BYTES;
+    const fits = pass && pass.length < PASS_CHUNKS && bytes + chunk.bytes <= most;
     if (fits && alike(pass[0]!, chunk)) pass.push(chunk);
     else {
       passes.push([chunk]);
@@ -51,6 +51,8 @@ export async function readPass(
   options: Pick<ReadOptions, 'arenas' | 'cut' | 'fingerprint'> & {
     readonly begin: (spec: ChunkSpec) => PartOptions['take'];
     readonly end: (spec: ChunkSpec) => void;
+    /** Asked before each chunk; true leaves the rest of the pass unread. */
+    readonly stop?: () => boolean;
   },
 ): Promise<void> {
   const first = pass[0]!;
@@ -60,6 +62,7 @@ export async function readPass(
   try {
     const snapshot = await fill(clients, bound, pass, { spool, whole, sources, fingerprint: options.fingerprint });
     for (const [chunk, spec] of pass.entries()) {
+      if (options.stop?.()) return;
       const parts = new PartBuilder({ ...options, take: options.begin(spec) });
       await parts.begin(snapshot);
       try {

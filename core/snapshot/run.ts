@@ -21,14 +21,17 @@ export class BackupRun {
   readonly #keys = new Map<string, Promise<{ key: Buffer; entry: Manifest['keys'][string] }>>();
   readonly #entries = new Map<string, Manifest['keys'][string]>();
   readonly #thread = new SealThread();
+  readonly #mark: string | undefined;
   #number = 0;
   #writing: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
   /** Milliseconds spent reading back. */
   verifying = 0;
 
-  constructor(ctx: Context, id: string, keyring: Keyring, arenas: ArenaPool) {
+  /** @param mark keeps the names of its objects apart from those of others who work on the same backup at this time */
+  constructor(ctx: Context, id: string, keyring: Keyring, arenas: ArenaPool, mark?: string) {
     this.id = id;
+    this.#mark = mark;
     this.#ctx = ctx;
     this.#keyring = keyring;
     this.#arenas = arenas;
@@ -41,16 +44,9 @@ export class BackupRun {
     }
   }
 
-  /** Keys that an earlier attempt used for this backup. */
+  /** Keys that others used for this backup. */
   reuseKeys(entries: Manifest['keys']): void {
-    for (const [tenant, entry] of Object.entries(entries)) {
-      this.#entries.set(tenant, entry);
-      if (!this.#keys.has(tenant)) {
-        const key = this.#keyring.unwrapBackupKey(this.id, tenant, entry).then((key) => ({ key, entry }));
-        key.catch(() => {}); // thrown where it is used
-        this.#keys.set(tenant, key);
-      }
-    }
+    for (const [tenant, entry] of Object.entries(entries)) this.#entries.set(tenant, entry);
   }
 
   /** Entries of all keys used, for the manifest. */
@@ -76,7 +72,7 @@ export class BackupRun {
   }
 
   nextName(kind: ManifestObject['kind']): ObjectAbout {
-    return { backup: this.id, kind, name: objectName(this.id, kind, ++this.#number) };
+    return { backup: this.id, kind, name: objectName(this.id, kind, ++this.#number, this.#mark) };
   }
 
   /** Writes parts one after the other while the next ones are read; the pool of arenas limits how far reading runs ahead. */

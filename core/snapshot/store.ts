@@ -41,9 +41,11 @@ export function pathOfTenant(tenant: string): string {
 
 export const backupFolder = (backup: string): string => `backups/${backup}/`;
 
-/** `backups/<id>/chunk-00001.hf`, `…/log-00001.hf`, `…/schema.hf` */
-export function objectName(backup: string, kind: 'chunk' | 'log' | 'schema', number?: number): string {
-  return `${backupFolder(backup)}${kind}${number === undefined ? '' : `-${String(number).padStart(5, '0')}`}.hf`;
+/** `backups/<id>/chunk-00001.hf`, `…/log-00001.hf`, `…/schema.hf`; with a mark, `…/chunk-9f3ac1-00001.hf` */
+export function objectName(backup: string, kind: 'chunk' | 'log' | 'schema', number?: number, mark?: string): string {
+  const parts = [kind, ...(mark === undefined ? [] : [mark])];
+  if (number !== undefined) parts.push(String(number).padStart(5, '0'));
+  return `${backupFolder(backup)}${parts.join('-')}.hf`;
 }
 
 /** `undefined`: all manifests. null: those of whole-database backups. */

@@ -78,7 +78,6 @@ export async function syntheticFull(ctx: Context, options: SyntheticOptions): Pr
 interface Run {
   readonly plan: RunPlan;
   readonly done: readonly UnitDone[];
-  readonly next: number;
 }
 
 /** The same chain folded in the same way is continued; anything else begins anew. */
@@ -92,7 +91,7 @@ async function beginOrResume(ctx: Context, chain: Chain, tenant: string | null, 
     .digest('hex')}`;
   const unfinished = await findUnfinished(ctx, tenant);
   if (unfinished?.run.fingerprint === fingerprint) {
-    return { plan: unfinished.run, done: unfinished.done as readonly UnitDone[], next: unfinished.next };
+    return { plan: unfinished.run, done: unfinished.done as readonly UnitDone[] };
   }
   const startedAt = formatMoment(ctx.clock.now());
   const plan: RunPlan = {
@@ -101,21 +100,22 @@ async function beginOrResume(ctx: Context, chain: Chain, tenant: string | null, 
     store: (await openStore(ctx)).id,
     epoch: last.epoch,
     tenant,
+    type: 'full',
     parent: last.id,
     startedAt,
     tables: last.tables.map((t) => t.name),
     excluded: chain.excluded,
     fingerprint,
+    chunkBytes: 0,
     from: { snapshot: last.log.to, moment: last.log.toMoment },
     plan: { tenants: [], chunks: [] },
   };
-  await writeProgress(ctx, tenant, 0, plan);
-  return { plan, done: [], next: 1 };
+  await writeProgress(ctx, tenant, plan);
+  return { plan, done: [] };
 }
 
 async function foldUnits(ctx: Context, writer: SyntheticWriter, units: readonly Unit[], run: Run): Promise<UnitDone[]> {
   const known = new Map(run.done.map((d) => [d.chunk, d]));
-  let record = run.next;
   const { progress } = ctx;
   progress.start(
     'Folding',
@@ -127,7 +127,7 @@ async function foldUnits(ctx: Context, writer: SyntheticWriter, units: readonly 
     let one = known.get(unit.id);
     if (!one) {
       one = { kind: 'chunk', backup: run.plan.backup, chunk: unit.id, ...(await writer.unit(unit)) };
-      await writeProgress(ctx, run.plan.tenant, record++, one);
+      await writeProgress(ctx, run.plan.tenant, one);
     }
     done.push(one);
     progress.advance(unit.bytes);
