@@ -10,42 +10,49 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
+  PutObjectRetentionCommand,
   paginateListObjectsV2,
   S3Client,
   type S3ClientConfig,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import type { LockSetting } from '../../core/datamap/locations.ts';
 import { ConfigError, HoldfastError, IntegrityError, StoreError } from '../../core/errors.ts';
-import type { ObjectStore } from '../../core/ports.ts';
+import type { LockingStore, ObjectLock } from '../../core/ports.ts';
+import { BucketLock } from './bucketLock.ts';
 
 /** 10,000 parts of this size: objects up to 80 GiB. Two in flight, so a stream takes 16 MiB of memory. */
 const PART_BYTES = 8 << 20;
 const PARTS_IN_FLIGHT = 2;
 
-export class S3Store implements ObjectStore {
+export class S3Store implements LockingStore {
   readonly description: string;
   readonly #client: S3Client;
   readonly #bucket: string;
   /** Ends in `/`, or is empty. */
   readonly #prefix: string;
+  readonly #lock: BucketLock | undefined;
 
-  private constructor(client: S3Client, bucket: string, prefix: string) {
+  private constructor(client: S3Client, bucket: string, prefix: string, lock: LockSetting | undefined) {
     this.#client = client;
+    this.#lock = lock && new BucketLock(client, bucket, lock);
     this.#bucket = bucket;
     this.#prefix = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
     this.description = `s3://${bucket}/${this.#prefix}`;
   }
 
   /**
-   * `s3://bucket/prefix?endpoint=https://…&region=…`. With an endpoint, buckets are addressed by path. Credentials come from
-   * where the AWS SDK finds them (environment, profile, role); `config` overrides.
+   * `s3://bucket/prefix?endpoint=https://…&region=…&profile=…`. With an endpoint, buckets are addressed by path. Credentials
+   * come from where the AWS SDK finds them (environment, role), or from that profile, where each of several stores can have its
+   * own; `config` overrides. With a lock, every object is put under it; the bucket must have object lock enabled.
    * @throws ConfigError HF_STORE_URL
    */
-  static open(location: string, config: S3ClientConfig = {}): S3Store {
+  static open(location: string, config: S3ClientConfig = {}, lock?: LockSetting): S3Store {
     const url = URL.canParse(location) ? new URL(location) : undefined;
     const endpoint = url?.searchParams.get('endpoint');
     const region = url?.searchParams.get('region');
+    const profile = url?.searchParams.get('profile');
     if (url?.protocol !== 's3:' || !url.hostname || (endpoint && !URL.canParse(endpoint))) {
       throw new ConfigError('HF_STORE_URL', `${JSON.stringify(location)} does not name a place in S3.`, {
         action: 'Write it as s3://bucket/prefix, with ?endpoint=https://host&region=name for other services than AWS.',
@@ -54,30 +61,32 @@ export class S3Store implements ObjectStore {
     const client = new S3Client({
       ...(endpoint ? { endpoint, forcePathStyle: true, region: region ?? 'us-east-1' } : {}),
       ...(region ? { region } : {}),
+      ...(profile ? { profile } : {}),
       maxAttempts: 5,
       ...config,
     });
-    return new S3Store(client, url.hostname, decodeURIComponent(url.pathname.slice(1)));
+    return new S3Store(client, url.hostname, decodeURIComponent(url.pathname.slice(1)), lock);
   }
 
   async put(name: string, body: Uint8Array): Promise<void> {
     await this.#mustBeNew(name);
-    await this.#try(name, () =>
-      this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: body, IfNoneMatch: '*' })),
+    await this.#try(name, async () =>
+      this.#client.send(new PutObjectCommand({ ...(await this.#new(name)), Body: body })),
     );
   }
 
   async putStream(name: string, body: AsyncIterable<Uint8Array>): Promise<void> {
     await this.#mustBeNew(name);
-    const upload = new Upload({
-      client: this.#client,
-      // Also sent when a multipart upload completes, which is when the object comes to be.
-      params: { ...this.#at(name), Body: Readable.from(body, { objectMode: false }), IfNoneMatch: '*' },
-      partSize: PART_BYTES,
-      queueSize: PARTS_IN_FLIGHT,
-      leavePartsOnError: false,
+    await this.#try(name, async () => {
+      const upload = new Upload({
+        client: this.#client,
+        params: { ...(await this.#new(name)), Body: Readable.from(body, { objectMode: false }) },
+        partSize: PART_BYTES,
+        queueSize: PARTS_IN_FLIGHT,
+        leavePartsOnError: false,
+      });
+      return upload.done();
     });
-    await this.#try(name, () => upload.done());
   }
 
   async get(name: string, range?: { offset: number; length: number }): Promise<Buffer> {
@@ -116,9 +125,36 @@ export class S3Store implements ObjectStore {
     await this.#try(name, () => this.#client.send(new DeleteObjectCommand(this.#at(name))));
   }
 
+  /** Whatever set it: a lock that was asked for here, or the bucket's own. Needs s3:GetObjectRetention; without it, none is seen. */
+  async lockOf(name: string): Promise<ObjectLock | undefined> {
+    const { ObjectLockMode: mode, ObjectLockRetainUntilDate: until } = await this.#try(name, () =>
+      this.#client.send(new HeadObjectCommand(this.#at(name))),
+    );
+    if (!mode) return undefined;
+    return {
+      mode: mode === 'COMPLIANCE' ? 'compliance' : 'governance',
+      ...(until ? { until: until.toISOString() } : {}),
+    };
+  }
+
+  async lock(name: string): Promise<void> {
+    const wanted = await this.#lock?.retention();
+    if (!wanted || (await this.lockOf(name))) return;
+    await this.#try(name, () =>
+      this.#client.send(new PutObjectRetentionCommand({ ...this.#at(name), Retention: wanted })),
+    );
+  }
+
   /** Closes idle connections. */
   close(): void {
     this.#client.destroy();
+  }
+
+  /** Of a put. For a multipart upload the condition is sent when it completes, which is when the object comes to be. */
+  async #new(name: string) {
+    const lock = await this.#lock?.retention();
+    const locked = lock && { ObjectLockMode: lock.Mode, ObjectLockRetainUntilDate: lock.RetainUntilDate };
+    return { ...this.#at(name), IfNoneMatch: '*', ...locked };
   }
 
   #at(name: string): { Bucket: string; Key: string } {
@@ -151,6 +187,12 @@ export class S3Store implements ObjectStore {
       return new StoreError('HF_STORE_UNKNOWN', `There is no bucket ${this.#bucket} at this endpoint.`, {
         ...options,
         action: 'Check the name, the region and the endpoint of the store.',
+      });
+    }
+    if (status === 400 && /object ?lock/i.test(`${kind} ${message}`)) {
+      return new StoreError('HF_LOCK_UNSUPPORTED', `The bucket of ${at} does not lock objects: ${message}.`, {
+        ...options,
+        action: 'Enable object lock on the bucket, which must be versioned; or take "lock:" off this location.',
       });
     }
     if (status === 404) {

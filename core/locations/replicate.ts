@@ -20,6 +20,8 @@ export interface Replication {
   readonly progress?: Progress;
   /** Ids of the backups that the target should have, out of all sound ones of the source. @default all */
   readonly select?: (manifests: readonly ManifestFacts[]) => ReadonlySet<string>;
+  /** Whether a key, proof, hold or seal goes along, by its name. @default all do */
+  readonly documents?: (name: string) => boolean;
 }
 
 /** What is kept of each manifest while a run goes on. */

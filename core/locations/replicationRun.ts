@@ -46,10 +46,10 @@ export class ReplicationRun {
 
   /** Copies the documents of a folder that the target lacks. */
   async documents(folder: string): Promise<void> {
-    const { source, target } = this.#job;
+    const { source, target, documents = () => true } = this.#job;
     const missing: string[] = [];
     for await (const pair of pairs(source, target, folder)) {
-      if (pair.source === undefined) continue;
+      if (pair.source === undefined || !documents(pair.name)) continue;
       if (pair.target === undefined) missing.push(pair.name);
       // A hold that was lifted and set again tells of another reason; that it is held is the same.
       else if (pair.target !== pair.source && folder !== 'holds/') this.#fault(pair.name, differs(target, pair.name));
@@ -131,7 +131,9 @@ export class ReplicationRun {
         advance: (bytes: number) => progress?.advance(bytes),
       };
       const listed = this.#listed.has(ref.name);
-      this.#copied.push(await copyBackup(copy, ref, listed));
+      const copied = await copyBackup(copy, ref, listed);
+      // A listed one that lacked nothing: the source has leftovers of a killed run in its folder.
+      if (!listed || copied.objects > 0) this.#copied.push(copied);
       this.#whole.add(ref.id);
     } catch (error) {
       await this.#withholdFor(ref, error);
