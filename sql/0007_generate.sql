@@ -210,6 +210,7 @@ declare
   before      bigint;
   parent      jsonb;
   awaits      jsonb;
+  fenced      text[];
 begin
 -- maintenance
 {maintenance}
@@ -307,11 +308,11 @@ elsif tg_op = 'DELETE' and {ready} then
 else
   perform holdfast.catch_up({id});
   if tg_op = 'UPDATE' then
-    perform holdfast.capture({id}, tg_op, tg_relid, old, new, old.ctid, old.xmin, new.ctid);
+    perform holdfast.capture({id}, tg_op, tg_relid, old, new, old.ctid, old.xmin, new.ctid, fenced);
   elsif tg_op = 'INSERT' then
-    perform holdfast.capture({id}, tg_op, tg_relid, null, new, null, null, new.ctid);
+    perform holdfast.capture({id}, tg_op, tg_relid, null, new, null, null, new.ctid, fenced);
   else
-    perform holdfast.capture({id}, tg_op, tg_relid, old, null, old.ctid, old.xmin, null);
+    perform holdfast.capture({id}, tg_op, tg_relid, old, null, old.ctid, old.xmin, null, fenced);
   end if;
 end if;
 return null;

@@ -137,16 +137,20 @@ create policy tenant on holdfast.maintenance for select using (tenant = current_
 
 -- What stands at the head of a capture function: nothing, or a check of the tenants that are in maintenance. They are named in
 -- the text, because a transaction whose snapshot is older than the maintenance runs the function as it is now, but cannot see
--- the row.
+-- the row. Where the table has changed its form since, the check may name columns that are gone; holdfast.capture, which then
+-- takes over, checks instead.
 create function holdfast.maintenance_sql(t holdfast.tables) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
   select format(
-      E'if tg_op <> ''INSERT'' then\n  perform holdfast.refuse_in_maintenance(%1$s, %3$L);\nend if;\n'
-      'if tg_op <> ''DELETE'' then\n  perform holdfast.refuse_in_maintenance(%2$s, %3$L);\nend if;',
-      holdfast.reach_sql(t.id, 'tenant', 'old'), holdfast.reach_sql(t.id, 'tenant', 'new'), tenants)
+      E'fenced := %3$L;\nif %4$s then\n'
+      '  if tg_op <> ''INSERT'' then\n    perform holdfast.refuse_in_maintenance(%1$s, fenced);\n  end if;\n'
+      '  if tg_op <> ''DELETE'' then\n    perform holdfast.refuse_in_maintenance(%2$s, fenced);\n  end if;\nend if;',
+      holdfast.reach_sql(t.id, 'tenant', 'old'), holdfast.reach_sql(t.id, 'tenant', 'new'), tenants, holdfast.ready_sql(t))
     from (select array_agg(m.tenant::text order by m.tenant) as tenants from holdfast.maintenance m) x
-   where tenants is not null and t.rule ? 'tenant'
-$$;
+   where tenants is not null and t.rule ? 'tenant');
+end $$;
 
 -- The restore itself passes: it is bound to the tenant, and comes by the log-in of an owner.
 create function holdfast.refuse_in_maintenance(organization text, tenants text[]) returns void

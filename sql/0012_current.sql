@@ -119,7 +119,8 @@ $$;
 -- What the generated function does, for any table and slowly: for the one row with which it found itself out of date. Its own
 -- expressions may not fit the row any more.
 create function holdfast.capture(
-  table_id integer, op text, relation oid, old_row record, new_row record, old_version tid, made xid, new_version tid) returns void
+  table_id integer, op text, relation oid, old_row record, new_row record, old_version tid, made xid, new_version tid,
+  fenced text[]) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   t           holdfast.tables;
@@ -150,6 +151,7 @@ begin
     before := coalesce(next.before_seq, next.seq);
   end if;
 
+  perform holdfast.refuse_in_maintenance(old_owner[1], fenced), holdfast.refuse_in_maintenance(new_owner[1], fenced);
   if op = 'DELETE' then
     if inserted then
       before := holdfast.delete_before(t.id, old_record, old_version, part, holdfast.is_own(made), t.oid);

@@ -5,6 +5,7 @@ import { bind } from '../../core/datamap/bind.ts';
 import { readVersions } from '../../core/history/crossing.ts';
 import { install } from '../../core/history/install.ts';
 import { maintain } from '../../core/history/maintain.ts';
+import { beginMaintenance, endMaintenance } from '../../core/restore/requests/maintenance.ts';
 import { connect } from '../../core/sql.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { SHOP, shopMap } from './support.ts';
@@ -206,6 +207,30 @@ test('several writers meet the new shape at once; one that cannot see it is told
   ).toBeNull();
   await old.query("begin isolation level repeatable read; update shop.docs set heading = 'r' where number = 1; commit");
   expect((await write()).length).toBe(1);
+});
+
+test('the column that leads to the tenant is renamed while one is in maintenance: it stays shut, the others write on', async () => {
+  await write(
+    "insert into shop.docs (number, tenant) values (70, 'b')",
+    'insert into shop.lines (id, doc, n) overriding system value values (50, 70, 1)',
+  );
+  await beginMaintenance(owner, { tenant: 'b', by: 'ann', reason: 'repairs', seconds: 60, wait: 0 });
+  const shut = { code: 'HF003' };
+  await expect(app.query("update shop.docs set heading = 'no' where number = 70")).rejects.toMatchObject(shut);
+  await owner.query('alter table shop.docs rename column tenant to org');
+  await expect(app.query("update shop.docs set heading = 'no' where number = 70")).rejects.toMatchObject(shut);
+  await expect(app.query("insert into shop.docs (number, org) values (71, 'b')")).rejects.toMatchObject(shut);
+  await expect(app.query('update shop.lines set n = 2 where doc = 70')).rejects.toMatchObject(shut);
+  expect(await write("update shop.docs set heading = 'yes' where number = 1")).toEqual([
+    'docs U 1 a {"heading":["r","yes"]}',
+  ]);
+  await expect(app.query("update shop.docs set heading = 'no' where number = 70")).rejects.toMatchObject(shut);
+  await expect(app.query('delete from shop.docs where number = 70')).rejects.toMatchObject(shut);
+  await endMaintenance(owner, 'b', 'ann');
+  await owner.query('alter table shop.docs rename column org to tenant');
+  expect(await write('delete from shop.lines where doc = 70', 'delete from shop.docs where number = 70')).toMatchObject(
+    [expect.stringMatching(/^lines D 50 b/), expect.stringMatching(/^docs D 70 b/)],
+  );
 });
 
 test('TRUNCATE logs the rows in their new shape', async () => {
