@@ -104,7 +104,7 @@ function checkTable(table: BoundTable, live: CatalogTable, bound: BoundMap, know
     add(
       'HF_KEY_PERSONAL',
       severity,
-      `${name}.${column.name} is classed ${column.rule.class} but is part of the key; rows are found by it, so it cannot be sealed.`,
+      `${name}.${column.name} is classed ${column.rule.class} but is part of the key; rows are found by it, so it cannot be sealed, and its value stands in the clear in trail.record.`,
       `Class it internal in holdfast.yaml, under ${name}; better, give the table a key without meaning.`,
       column.name,
     );
