@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { maintain } from '../../core/history/maintain.ts';
 import { createRestorePoint } from '../../core/history/restorePoints.ts';
 import { type Digests, tenantDigest } from '../../core/restore/digest.ts';
 import { applyRequest } from '../../core/restore/requests/apply.ts';
 import { requestRestore } from '../../core/restore/requests/create.ts';
 import { approveRequest, rejectRequest } from '../../core/restore/requests/decide.ts';
-import { listMaintenance } from '../../core/restore/requests/maintenance.ts';
+import { beginMaintenance, listMaintenance } from '../../core/restore/requests/maintenance.ts';
 import { withRequests } from '../../core/restore/requests/session.ts';
 import { listRequests, readRequest } from '../../core/restore/requests/store.ts';
 import type { RestoreRequest } from '../../core/restore/requests/types.ts';
@@ -223,6 +224,24 @@ test('a run whose session is gone has failed, and its maintenance ends', async (
   expect(await digests()).toEqual(damaged);
 });
 
+test('maintain settles what nobody looks at: expired, interrupted, and maintenance that ran out', async () => {
+  const { client } = sample;
+  const { id } = await approved();
+  const late = await ask({ expiresInSeconds: 0.1 });
+  await client.query(
+    "update holdfast.restore_requests set state = 'running', applied_by = 'ann', attempt = gen_random_uuid() where id = $1",
+    [id],
+  );
+  const lease = { tenant: other, by: 'ann', reason: 'x', seconds: 0.1, wait: 0 };
+  await beginMaintenance(client, lease);
+  await sleep(200);
+  const { requests } = await maintain(client);
+  expect(requests).toEqual({ interrupted: [id], expired: [late.id], released: [other] });
+  expect(await readRequest(client, id)).toMatchObject({ state: 'failed', error: { code: 'HF_REQUEST_KILLED' } });
+  expect(await readRequest(client, late.id)).toMatchObject({ state: 'expired' });
+  expect((await maintain(client)).requests).toEqual({ interrupted: [], expired: [], released: [] });
+});
+
 test('a run that was given up for dead in between does not commit', async () => {
   const { ctx, client, database } = sample;
   const damaged = await digests();
@@ -249,11 +268,10 @@ test('undoing a restore keeps what was edited since', async () => {
   await applyRequest(ctx, { id, by: 'ann' });
   await client.query('select holdfast.set_actor($1)', ['dee']);
   await client.query("update public.journal_entries set body = 'new text' where organization_id = $1", [hurt]);
-  // The later edit also moved updated_at, which the restore had put back: that one field is in conflict.
-  await expect(undoRequest(ctx, { id, by: 'cay' })).rejects.toMatchObject({ code: 'HF_UNDO_CONFLICT' });
-  const preview = await previewUndoOfRequest(ctx, { id, policy: 'skip' });
-  expect([...new Set(preview.conflicts.map((c) => c.column))]).toEqual(['updated_at']);
-  const { undo } = await undoRequest(ctx, { id, by: 'cay', policy: 'skip', fingerprint: preview.fingerprint });
+  // The later edit also moved updated_at, which the restore had put back: a trigger's stamp is nobody's edit.
+  const preview = await previewUndoOfRequest(ctx, { id });
+  expect(preview).toMatchObject({ conflicts: [], stamped: [{ column: 'updated_at' }] });
+  const { undo } = await undoRequest(ctx, { id, by: 'cay', fingerprint: preview.fingerprint });
   expect(undo.tables).toEqual(preview.tables);
   const { rows } = await client.query(
     'select distinct title, body from public.journal_entries where organization_id = $1',
