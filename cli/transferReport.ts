@@ -54,9 +54,9 @@ export function transferReport(result: TransferResult, milliseconds: number, aga
     lines.push('To do exactly this, and nothing if anything has moved since:', `  ${again} \\`);
     lines.push(`    --fingerprint ${result.fingerprint}`);
   }
-  if (result.restorePoint) {
-    const point = `-t ${shellWord(result.into)} --point ${shellWord(result.restorePoint)}`;
-    lines.push(`${green('To undo')}: holdfast point-in-time-recovery ${point}`);
+  if (result.xid !== null) {
+    const copy = `-t ${shellWord(result.into)} --transactions ${result.xid}`;
+    lines.push(`${green('To undo')}: holdfast undo ${copy}`);
   }
   while (lines.at(-1) === '') lines.pop();
   return {

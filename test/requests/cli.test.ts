@@ -141,8 +141,13 @@ test('a copy into another tenant: previewed, done, and refused where it must be'
   expect(preview.stdout).toContain('holdfast transfer --from 1 --into 3 --as-system-administrator');
   expect(await digest(client)).toBe(before);
   const fingerprint = /--fingerprint ([0-9a-f]{64})/.exec(preview.stdout)![1]!;
-  const done = await run(...admin, '--fingerprint', fingerprint, '--json');
-  expect(done).toMatchObject({ code: 0, json: { tables: { '"Shop".kunden': { inserted: 10 } } } });
+  const done = await run(...admin, '--fingerprint', fingerprint);
+  expect(done.code).toBe(0);
+  const back = /^To undo: holdfast (undo -t 3 --transactions \d+)$/m.exec(done.stdout)![1]!;
+  const undone = await run(...back.split(' '), '--json');
+  expect(undone).toMatchObject({ code: 0, json: { tables: { '"Shop".kunden': { deleted: 10 } } } });
+  expect(await digest(client)).toBe(before);
+  expect((await run(...admin, '--json')).json.tables['"Shop".kunden']).toMatchObject({ inserted: 10 });
   const again = await run(...admin, '--preview');
   expect(again.code).toBe(1);
   expect(again.stdout).toContain('HF_TRANSFER_CONFLICT');
