@@ -28,9 +28,9 @@ export interface PruneOptions {
 /**
  * Drops whole months that ended by `before`, each only when `archivedTo` (the `log.to` of a complete backup) sees every change
  * in it. Dropping is instant. From then on moments before the new beginning are refused, and backups serve them.
- * `seals` signs what goes, so that `holdfast audit verify` knows; needed once the trail is sealed. `preview` does it and rolls
- * it back.
- * @throws DatabaseError HF_LOCK_TIMEOUT, HF_HISTORY_EMPTY
+ * `seals` signs what goes, so that `holdfast audit verify` knows; without it a trail that is sealed is not pruned. `preview` does
+ * it and rolls it back.
+ * @throws DatabaseError HF_LOCK_TIMEOUT, HF_HISTORY_EMPTY, HF_PRUNE_UNSIGNED
  */
 export async function prune(
   client: Client,
@@ -82,6 +82,7 @@ async function dropMonths(client: Client, options: PruneOptions): Promise<PruneR
     (found[0].yes && kept.length === 0 ? archived : kept).push(name);
   }
   const { seals, archivedBy } = options;
+  if (!seals) await requireUnsealed(client);
   const dropped = seals ? await notePruning(client, seals, archived, archivedBy ?? null) : archived;
   kept.unshift(...archived.slice(dropped.length));
   let newest = 0n;
@@ -93,6 +94,19 @@ async function dropMonths(client: Client, options: PruneOptions): Promise<PruneR
     await client.query(`drop table ${table}`);
   }
   return { dropped, kept, begins: dropped.length > 0 ? await begin(client, newest) : null };
+}
+
+/** What goes from a sealed trail without a signed note looks like what somebody has removed. */
+async function requireUnsealed(client: Client): Promise<void> {
+  const { rows } = await client.query('select exists (select from holdfast.seal_entries) as yes');
+  if (!rows[0].yes) return;
+  throw new DatabaseError(
+    'HF_PRUNE_UNSIGNED',
+    'The trail is sealed, so pruning it must be signed, and no key was given.',
+    {
+      action: 'Nothing was dropped. Run "holdfast prune" where the key file and the store are.',
+    },
+  );
 }
 
 /** Removes the horizons that do not see everything that was dropped, and returns the first that is left. */

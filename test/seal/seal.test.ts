@@ -6,6 +6,7 @@ import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { cutOff } from '../../bench/prove/seal/tamper.ts';
 import { copyWorld, emptyWorld, fillWorld, type World, work } from '../../bench/prove/seal/world.ts';
 import { Random } from '../../bench/prove/suite.ts';
+import { prune } from '../../core/history/prune.ts';
 import { exportBundle } from '../../core/history/seal/bundle.ts';
 import { publicKeyFile, trustFile } from '../../core/history/seal/publicKeys.ts';
 import { redactTrail } from '../../core/history/seal/redact.ts';
@@ -13,6 +14,8 @@ import { resumeSeals } from '../../core/history/seal/resume.ts';
 import { seal } from '../../core/history/seal/seal.ts';
 import { verify } from '../../core/history/seal/verify.ts';
 import { verifyBundle } from '../../core/history/seal/verifyBundle.ts';
+import { parseSnapshot } from '../../core/history/snapshots.ts';
+import { momentFromDate } from '../../core/moment.ts';
 import { connect } from '../../core/sql.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { verifyIndependently } from './independentVerifier.ts';
@@ -47,6 +50,16 @@ test('sealing again seals nothing, and every row is sealed once', () =>
     expect(await seal(world.ctx)).toMatchObject({ rows: 0, segments: 0, anchored: 0, head: before.head });
     const { rows } = await world.client.query('select count(*)::int as n from holdfast.trail');
     expect(before.rows).toBe(rows[0].n);
+  }));
+
+test('a sealed trail is not pruned without a signed note', () =>
+  inCopy(async (world) => {
+    const options = { before: momentFromDate(new Date('2100-01-01')), archivedTo: parseSnapshot('1000000:1000000:') };
+    await expect(prune(world.client, options)).rejects.toMatchObject({ code: 'HF_PRUNE_UNSIGNED' });
+    await expect(prune(world.client, { ...options, preview: true })).rejects.toMatchObject({
+      code: 'HF_PRUNE_UNSIGNED',
+    });
+    expect(await world.verify()).toMatchObject({ ok: true, pruned: 0 });
   }));
 
 test('a transaction that commits late is sealed with the batch after, not lost and not an alarm', () =>
