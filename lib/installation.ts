@@ -52,6 +52,21 @@ export class Installation {
     return `${this.name}-person-keys`;
   }
 
+  /** The state machine of a workflow; the same in every region. */
+  workflowName(workflow: string): string {
+    return `${this.name}-${workflow}`;
+  }
+
+  /** The group of all schedules, those of stacks and those made at run time. */
+  get scheduleGroup(): string {
+    return this.name;
+  }
+
+  /** A role of the air-gapped account; the bucket that it reads lets in nothing else of that account. */
+  pullRole(handler: string): string {
+    return `${this.name}-air-gap-${handler}`;
+  }
+
   /** `/holdfast/<name>/<what>` in Parameter Store: for people and programs that look, never for another stack. */
   parameter(what: string): string {
     return `/holdfast/${this.name}/${what}`;

@@ -1,14 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import {
+  Architecture,
+  Code,
+  type ILayerVersion,
+  Function as LambdaFunction,
+  Runtime,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { accept } from '../accept.ts';
+import { bundle } from '../bundle.ts';
 import { SynthError } from '../synthError.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+/** What stands in for the code where `aws:cdk:bundling-stacks` leaves the stack out: templates are then made in a moment. */
+const NOT_BUNDLED = '// not bundled';
 
 /** Where the functions that speak to the database run. */
 export interface HandlerNetwork {
@@ -28,8 +39,12 @@ export interface HandlerProps {
   readonly layers?: readonly ILayerVersion[];
   /** MiB. CPU grows with it: 1769 is one core. @default 512 */
   readonly memory?: number;
+  /** MiB of temporary files. @default 512 */
+  readonly disk?: number;
   /** Seconds; 900 at most. @default 60 */
   readonly timeout?: number;
+  /** A fixed name of its role, where another account must know it. @default made by CloudFormation */
+  readonly roleName?: string;
   /** How many run at once, to spare the database. @default as many as the account allows */
   readonly concurrency?: number;
 }
@@ -39,55 +54,77 @@ export interface HandlerProps {
  * do beyond that is granted to it by name.
  */
 export class Handler extends Construct {
-  readonly function: NodejsFunction;
+  readonly function: LambdaFunction;
 
-  /** @throws SynthError for a timeout or memory that Lambda does not have */
+  /** @throws SynthError for a timeout, memory or disk that Lambda does not have */
   constructor(scope: Construct, id: string, props: HandlerProps) {
     super(scope, id);
-    const { memory = 512, timeout = 60, network } = props;
+    const { memory = 512, timeout = 60, disk = 512, network } = props;
     if (timeout < 1 || timeout > 900) throw new SynthError('timeout', '1 to 900 seconds', timeout);
     if (memory < 128 || memory > 10_240) throw new SynthError('memory', '128 to 10240 MiB', memory);
+    if (disk < 512 || disk > 10_240) throw new SynthError('disk', '512 to 10240 MiB', disk);
     const logGroup = new LogGroup(this, 'Logs', {
       retention: RetentionDays.ONE_YEAR,
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      ...(props.roleName === undefined ? {} : { roleName: props.roleName }),
+    });
     logGroup.grantWrite(role);
     if (network) role.addToPolicy(networkRights());
-    this.function = new NodejsFunction(this, 'Function', {
-      entry: join(ROOT, props.entry),
-      depsLockFilePath: join(ROOT, 'package-lock.json'),
-      projectRoot: ROOT,
-      runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
-      memorySize: memory,
-      timeout: Duration.seconds(timeout),
-      role,
-      logGroup,
-      tracing: Tracing.ACTIVE,
-      environment: { NODE_OPTIONS: '--enable-source-maps', POWERTOOLS_SERVICE_NAME: 'holdfast', ...props.environment },
-      layers: [...(props.layers ?? [])],
-      ...(props.concurrency === undefined ? {} : { reservedConcurrentExecutions: props.concurrency }),
-      ...(network
-        ? {
-            vpc: network.vpc,
-            securityGroups: [...network.securityGroups],
-            ...(network.subnets ? { vpcSubnets: network.subnets } : {}),
-          }
-        : {}),
-      bundling: {
-        format: OutputFormat.ESM,
-        target: 'node24',
-        minify: true,
-        sourceMap: true,
-        sourcesContent: false,
-        // The SDK that the runtime carries is older than what this code was tested with.
-        externalModules: [],
-        // Some CommonJS packages ask for `require` at run time.
-        banner: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-        define: { 'process.env.HOLDFAST_BUNDLED': '"1"' },
-      },
-    });
+    this.function = this.#withCode(
+      props.entry,
+      (code) =>
+        new LambdaFunction(this, 'Function', {
+          code,
+          handler: 'index.handler',
+          runtime: Runtime.NODEJS_24_X,
+          architecture: Architecture.ARM_64,
+          memorySize: memory,
+          ephemeralStorageSize: Size.mebibytes(disk),
+          timeout: Duration.seconds(timeout),
+          role,
+          logGroup,
+          tracing: Tracing.ACTIVE,
+          environment: {
+            NODE_OPTIONS: '--enable-source-maps',
+            POWERTOOLS_SERVICE_NAME: 'holdfast',
+            ...props.environment,
+          },
+          layers: [...(props.layers ?? [])],
+          ...(props.concurrency === undefined ? {} : { reservedConcurrentExecutions: props.concurrency }),
+          ...(network
+            ? {
+                vpc: network.vpc,
+                securityGroups: [...network.securityGroups],
+                ...(network.subnets ? { vpcSubnets: network.subnets } : {}),
+              }
+            : {}),
+        }),
+    );
+    accept(
+      this,
+      ['AWS::IAM::Policy'],
+      [
+        {
+          id: 'AwsSolutions-IAM5',
+          reason:
+            'X-Ray and network interfaces know no resource to be narrowed to; objects and log streams are below one name.',
+        },
+      ],
+    );
+  }
+
+  #withCode(entry: string, make: (code: Code) => LambdaFunction): LambdaFunction {
+    if (!Stack.of(this).bundlingRequired) return make(Code.fromInline(NOT_BUNDLED));
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-bundle-'));
+    try {
+      this.node.addMetadata('bundle-bytes', bundle(entry, folder));
+      return make(Code.fromAsset(folder)); // copied into the cloud assembly before this returns
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import { AttributeType, Billing, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
+import { accept } from '../accept.ts';
 
 export interface PersonKeyTableProps {
   /** The same in every region; see `Installation.personKeyTable`. */
@@ -15,11 +16,9 @@ export interface PersonKeyTableProps {
  * that an erasure destroyed. Its copies are live ones, which obey an erasure within a second.
  */
 export class PersonKeyTable extends Construct {
-  readonly table: TableV2;
-
   constructor(scope: Construct, id: string, { tableName, replicaRegions = [] }: PersonKeyTableProps) {
     super(scope, id);
-    this.table = new TableV2(this, 'Table', {
+    const table = new TableV2(this, 'Table', {
       tableName,
       partitionKey: { name: 'tenant', type: AttributeType.STRING },
       sortKey: { name: 'item', type: AttributeType.STRING },
@@ -35,19 +34,27 @@ export class PersonKeyTable extends Construct {
         pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: false },
       })),
     });
+    accept(
+      table,
+      ['AWS::DynamoDB::GlobalTable'],
+      [
+        {
+          id: 'AwsSolutions-DDB3',
+          reason: 'Point-in-time recovery would bring back the keys that an erasure destroyed.',
+        },
+      ],
+    );
   }
+}
 
-  /** To seal: read keys, and make new ones where there is neither a key nor a fence. */
-  grantObtain(grantee: IGrantable): void {
-    this.#allow(grantee, ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:PutItem']);
-  }
+/** To read what is sealed. */
+export const grantLookup = (grantee: IGrantable, tableArn: string): void =>
+  allow(grantee, tableArn, ['dynamodb:GetItem', 'dynamodb:BatchGetItem']);
 
-  /** To read what is sealed. */
-  grantLookup(grantee: IGrantable): void {
-    this.#allow(grantee, ['dynamodb:GetItem', 'dynamodb:BatchGetItem']);
-  }
+/** To seal: read keys, and make new ones where there is neither a key nor a fence. */
+export const grantObtain = (grantee: IGrantable, tableArn: string): void =>
+  allow(grantee, tableArn, ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:PutItem']);
 
-  #allow(grantee: IGrantable, actions: string[]): void {
-    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [this.table.tableArn] }));
-  }
+function allow(grantee: IGrantable, tableArn: string, actions: string[]): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [tableArn] }));
 }

@@ -1,8 +1,8 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { AnyPrincipal, Effect, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { denyWithoutContext, PURPOSES } from './keyPolicy.ts';
+import { denyWithoutContext } from './keyPolicy.ts';
 
 /**
  * The root of trust: a multi-region key that wraps the keys of tenants, and one that signs manifests. The root key cannot be used
@@ -46,28 +46,4 @@ export class RootKeys extends Construct {
       }),
     );
   }
-
-  /** To make and read backups: wrap and unwrap the keys of tenants, sign, and check signatures. */
-  grantBackup(grantee: IGrantable): void {
-    this.grantUnwrap(grantee);
-    grantee.grantPrincipal.addToPrincipalPolicy(use(this.wrapping, ['kms:GenerateDataKey', 'kms:Encrypt']));
-    grantee.grantPrincipal.addToPrincipalPolicy(
-      new PolicyStatement({ actions: ['kms:Sign'], resources: [this.signing.keyArn] }),
-    );
-  }
-
-  /** To read backups only. */
-  grantUnwrap(grantee: IGrantable): void {
-    grantee.grantPrincipal.addToPrincipalPolicy(use(this.wrapping, ['kms:Decrypt']));
-    grantee.grantPrincipal.addToPrincipalPolicy(
-      new PolicyStatement({ actions: ['kms:GetPublicKey'], resources: [this.signing.keyArn] }),
-    );
-  }
 }
-
-const use = (key: Key, actions: string[]): PolicyStatement =>
-  new PolicyStatement({
-    actions,
-    resources: [key.keyArn],
-    conditions: { StringEquals: { 'kms:EncryptionContext:purpose': PURPOSES } },
-  });

@@ -1,4 +1,5 @@
-import { Duration, TimeZone } from 'aws-cdk-lib';
+import { Duration, Stack, TimeZone } from 'aws-cdk-lib';
+import { PrincipalWithConditions, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   Schedule,
@@ -32,15 +33,19 @@ export interface SchedulesProps {
   /** Encrypts the queue of runs that could not be started. */
   readonly key: IKey;
   readonly runs: readonly ScheduledRun[];
+  /** Every workflow that a schedule made at run time may start. */
+  readonly workflows: readonly Workflow[];
 }
 
 /** Starts workflows by the clock. What could not be started, after retries, is kept in a queue that an alarm watches. */
 export class Schedules extends Construct {
   readonly group: ScheduleGroup;
   readonly missed: Queue;
+  /** Of schedules that are made at run time: it may start the workflows, and leave behind what it could not. */
+  readonly role: Role;
 
   /** @throws SynthError for a cron expression that EventBridge Scheduler has no words for */
-  constructor(scope: Construct, id: string, { groupName, key, runs }: SchedulesProps) {
+  constructor(scope: Construct, id: string, { groupName, key, runs, workflows }: SchedulesProps) {
     super(scope, id);
     this.group = new ScheduleGroup(this, 'Group', { scheduleGroupName: groupName });
     this.missed = new Queue(this, 'Missed', {
@@ -49,6 +54,9 @@ export class Schedules extends Construct {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
+    this.role = new Role(this, 'Role', { assumedBy: schedulerOf(this, groupName) });
+    for (const workflow of workflows) workflow.grantStart(this.role);
+    this.missed.grantSendMessages(this.role);
     for (const run of runs) {
       new Schedule(this, run.name, {
         scheduleName: run.name,
@@ -64,6 +72,15 @@ export class Schedules extends Construct {
       });
     }
   }
+}
+
+/** Scheduler, for this group alone: nobody else's schedule can borrow the role. */
+function schedulerOf(scope: Construct, groupName: string): PrincipalWithConditions {
+  const stack = Stack.of(scope);
+  const group = stack.formatArn({ service: 'scheduler', resource: 'schedule-group', resourceName: groupName });
+  return new PrincipalWithConditions(new ServicePrincipal('scheduler.amazonaws.com'), {
+    StringEquals: { 'aws:SourceAccount': stack.account, 'aws:SourceArn': group },
+  });
 }
 
 /**

@@ -1,17 +1,20 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { AnyPrincipal, Effect, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { AccountPrincipal, AnyPrincipal, Effect, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import {
   BlockPublicAccess,
   Bucket,
   BucketEncryption,
+  type IBucket,
   type LifecycleRule,
   ObjectLockRetention,
   ObjectOwnership,
   ReplicationTimeValue,
   StorageClass,
 } from 'aws-cdk-lib/aws-s3';
+import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
+import { accept } from '../accept.ts';
 import { SynthError } from '../synthError.ts';
 
 /** How long no one can delete or overwrite what was written. */
@@ -42,6 +45,8 @@ export interface VaultProps {
   readonly infrequentAfterDays?: number;
   /** Where each object is copied. @default nowhere */
   readonly replica?: VaultReplica;
+  /** Roles of other accounts that may read everything, and nothing else. @default none */
+  readonly readerRoleArns?: readonly string[];
   /** Encrypts the bucket. What lies in it is encrypted already, tenant by tenant. @default a new key that rotates */
   readonly encryptionKey?: IKey;
 }
@@ -57,6 +62,8 @@ export class Vault extends Construct {
   /** @throws SynthError for a lock that cannot be, or one that outlives what it should protect */
   constructor(scope: Construct, id: string, props: VaultProps) {
     super(scope, id);
+    // Access logs by bucket policy: the old way is by ACLs, which these buckets do not have.
+    this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
     const { lock, removedVersionDays = lock.days } = props;
     if (!Number.isInteger(lock.days) || lock.days < 1 || lock.days > 36_500) {
       throw new SynthError('lock.days', 'a whole number of days from 1 to 36500', lock.days);
@@ -89,11 +96,23 @@ export class Vault extends Construct {
           ? ObjectLockRetention.compliance(Duration.days(lock.days))
           : ObjectLockRetention.governance(Duration.days(lock.days)),
       lifecycleRules: lifecycle(removedVersionDays, props.infrequentAfterDays),
-      eventBridgeEnabled: true,
+      serverAccessLogsBucket: accessLogs(this),
+      serverAccessLogsPrefix: `${props.bucketName}/`,
       removalPolicy: RemovalPolicy.RETAIN,
       ...(props.replica ? replication(this, props.replica) : {}),
     });
     for (const statement of this.#refusals()) this.bucket.addToResourcePolicy(statement);
+    for (const role of props.readerRoleArns ?? []) this.#letRead(role);
+    accept(
+      this,
+      ['AWS::IAM::Policy'],
+      [
+        {
+          id: 'AwsSolutions-IAM5',
+          reason: 'S3 copies every object of this bucket; the wildcards are below the two buckets.',
+        },
+      ],
+    );
   }
 
   /** To write backups: put new objects, read and list. Neither delete nor overwrite. */
@@ -114,6 +133,31 @@ export class Vault extends Construct {
   grantExpire(grantee: IGrantable): void {
     this.grantRead(grantee);
     this.#allow(grantee, ['s3:DeleteObject'], '/*');
+  }
+
+  /**
+   * The account is the principal and the role a condition: a policy that names a role which is not there yet cannot be deployed, and
+   * one made again under its name would not be the one that was named.
+   */
+  #letRead(roleArn: string): void {
+    const [, , , , account = ''] = roleArn.split(':');
+    if (!/^\d{12}$/.test(account)) throw new SynthError('readerRoleArns', 'ARNs of roles', roleArn);
+    const statement = (actions: string[], resources: string[]) =>
+      new PolicyStatement({
+        principals: [new AccountPrincipal(account)],
+        actions,
+        resources,
+        conditions: { ArnEquals: { 'aws:PrincipalArn': roleArn } },
+      });
+    this.bucket.addToResourcePolicy(statement(['s3:GetObject'], [`${this.bucket.bucketArn}/*`]));
+    this.bucket.addToResourcePolicy(statement(['s3:ListBucket'], [this.bucket.bucketArn]));
+    if (!this.key.addToResourcePolicy(statement(['kms:Decrypt'], ['*'])).statementAdded) {
+      throw new SynthError(
+        'encryptionKey',
+        'a key of this stack, since another account must be let in',
+        this.key.keyArn,
+      );
+    }
   }
 
   #allow(grantee: IGrantable, actions: string[], below: '' | '/*'): void {
@@ -146,6 +190,25 @@ export class Vault extends Construct {
       deny('NoWayAroundTheLock', ['s3:BypassGovernanceRetention', 's3:DeleteObjectVersion', 's3:PutObjectRetention']),
     ];
   }
+}
+
+/** Who read what, for an auditor; kept longer than most backups. */
+function accessLogs(scope: Construct): IBucket {
+  const logs = new Bucket(scope, 'AccessLogs', {
+    encryption: BucketEncryption.S3_MANAGED, // the log service cannot use a customer key
+    enforceSSL: true,
+    minimumTLSVersion: 1.2,
+    blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+    objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+    lifecycleRules: [{ id: 'a-year', expiration: Duration.days(400) }],
+    removalPolicy: RemovalPolicy.RETAIN,
+  });
+  accept(
+    logs,
+    ['AWS::S3::Bucket'],
+    [{ id: 'AwsSolutions-S1', reason: 'It holds the access logs; logging it would log itself.' }],
+  );
+  return logs as IBucket;
 }
 
 function lifecycle(removedVersionDays: number, infrequentAfterDays: number | undefined): LifecycleRule[] {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { accept } from '../accept.ts';
 import { SynthError } from '../synthError.ts';
 import type { Handler } from './handler.ts';
 
@@ -19,8 +20,6 @@ export interface WorkflowProps {
   readonly handlers: Readonly<Record<string, Handler>>;
   /** Other `${name}`s: ARNs and ids. @default none */
   readonly values?: Readonly<Record<string, string>>;
-  /** Longest that an execution may take. @default 24 hours */
-  readonly timeout?: Duration;
 }
 
 /**
@@ -28,11 +27,14 @@ export interface WorkflowProps {
  * definition calls directly is granted by the caller.
  */
 export class Workflow extends Construct {
+  /** Of its folder. */
+  readonly name: string;
   readonly stateMachine: StateMachine;
 
   /** @throws SynthError when the definition names a handler that was not given, or one was given that it does not name */
   constructor(scope: Construct, id: string, props: WorkflowProps) {
     super(scope, id);
+    this.name = props.name;
     const path = join(FUNCTIONS, props.name, `${props.name}.asl.json`);
     const substitutions: Record<string, string> = { ...props.values };
     for (const [name, handler] of Object.entries(props.handlers)) substitutions[name] = handler.function.functionArn;
@@ -42,7 +44,6 @@ export class Workflow extends Construct {
       stateMachineName: props.stateMachineName,
       definitionBody: DefinitionBody.fromString(text),
       definitionSubstitutions: substitutions,
-      timeout: props.timeout ?? Duration.hours(24),
       tracingEnabled: true,
       logs: {
         destination: new LogGroup(this, 'Logs', {
@@ -56,6 +57,17 @@ export class Workflow extends Construct {
     });
     for (const handler of Object.values(props.handlers)) handler.function.grantInvoke(this.stateMachine);
     if (text.includes('"DISTRIBUTED"')) this.#allowChildren(props.stateMachineName);
+    accept(
+      this,
+      ['AWS::IAM::Policy'],
+      [
+        {
+          id: 'AwsSolutions-IAM5',
+          reason:
+            'Executions and versions of functions have names that are made at run time, below one name each; X-Ray and the delivery of logs know no resource.',
+        },
+      ],
+    );
   }
 
   grantStart(grantee: IGrantable): void {
@@ -70,15 +82,14 @@ export class Workflow extends Construct {
       service: 'states',
       resource: 'stateMachine',
       resourceName: name,
-      arnFormat: 'arn:aws:service:region:account:resource:resourceName' as never,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
-    const runs = `${machine.replace(':stateMachine:', ':execution:')}:*`;
-    this.stateMachine.addToRolePolicy(
-      new PolicyStatement({ actions: ['states:StartExecution'], resources: [machine] }),
-    );
-    this.stateMachine.addToRolePolicy(
-      new PolicyStatement({ actions: ['states:DescribeExecution', 'states:StopExecution'], resources: [runs] }),
-    );
+    const runs = machine.replace(':stateMachine:', ':execution:');
+    const allow = (actions: string[], resource: string) =>
+      this.stateMachine.addToRolePolicy(new PolicyStatement({ actions, resources: [resource] }));
+    allow(['states:StartExecution'], machine);
+    allow(['states:DescribeExecution', 'states:StopExecution'], `${runs}:*`);
+    allow(['states:RedriveExecution'], `${runs}/*`);
   }
 }
 

@@ -2,15 +2,16 @@ import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { Parameters } from '../constructs/parameters.ts';
 import { ReplicaKeys } from '../constructs/replicaKeys.ts';
-import { Vault, type VaultLock } from '../constructs/vault.ts';
+import { Vault } from '../constructs/vault.ts';
 import type { Installation } from '../installation.ts';
+import type { VaultTerms } from '../vaultTerms.ts';
 
 export interface SecondaryStackProps extends StackProps {
   readonly installation: Installation;
   /** ARNs that the key stack printed. Given by hand once: a reference would tie this region to the one that may be lost. */
   readonly wrappingKeyArn: string;
   readonly signingKeyArn: string;
-  readonly lock: VaultLock;
+  readonly terms: VaultTerms;
 }
 
 /**
@@ -19,10 +20,10 @@ export interface SecondaryStackProps extends StackProps {
  */
 export class SecondaryStack extends Stack {
   constructor(scope: Construct, id: string, props: SecondaryStackProps) {
-    const { installation, wrappingKeyArn, signingKeyArn, lock, ...rest } = props;
+    const { installation, wrappingKeyArn, signingKeyArn, terms, ...rest } = props;
     super(scope, id, { ...rest, terminationProtection: true });
     new ReplicaKeys(this, 'RootKeys', { wrappingKeyArn, signingKeyArn });
-    const vault = new Vault(this, 'Vault', { bucketName: installation.vaultName(this.region), lock });
+    const vault = new Vault(this, 'Vault', { bucketName: installation.vaultName(this.region), ...terms });
     new Parameters(this, 'Parameters', installation, {
       'vault-name': vault.bucket.bucketName,
       'vault-key-arn': vault.key.keyArn,

@@ -1,0 +1,131 @@
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import type { HandlerEntry, WorkflowEntry } from '../../functions/catalogue.ts';
+import { SynthError } from '../synthError.ts';
+import { grantCredentials, type ProtectedDatabase } from './database.ts';
+import { Handler } from './handler.ts';
+import type { IdempotencyTable } from './idempotencyTable.ts';
+import { grantKeySign, grantKeyUse, type RootKeyArns } from './keyRights.ts';
+import type { MapLayer } from './mapLayer.ts';
+import type { Notifications } from './notifications.ts';
+import { grantLookup, grantObtain } from './personKeyTable.ts';
+import type { Vault } from './vault.ts';
+import { Workflow } from './workflow.ts';
+
+/** What the functions of a region work with. What is absent, no function may ask for in the catalogue. */
+export interface FleetProps {
+  readonly workflows: readonly WorkflowEntry[];
+  /** The state machine's name for a workflow. */
+  readonly nameOf: (workflow: string) => string;
+  readonly vault: Vault;
+  readonly map: MapLayer;
+  readonly notifications: Notifications;
+  readonly idempotency: IdempotencyTable;
+  /** Given to every function. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly keys?: RootKeyArns;
+  readonly personTableArn?: string;
+  readonly database?: ProtectedDatabase;
+  /** Values of definitions beside `topic`, by name. @default none */
+  readonly values?: Readonly<Record<string, string>>;
+  /** On which resources the further actions of a workflow and its handlers are allowed, by their service, e.g. `rds`. @default none */
+  readonly resources?: Readonly<Record<string, readonly string[]>>;
+  /** Fixed names of roles, by handler. @default made by CloudFormation */
+  readonly roleName?: (handler: string) => string;
+}
+
+/** A state machine for each workflow of the catalogue and a function for each handler, with the rights that the catalogue names and no others. */
+export class Fleet extends Construct {
+  readonly workflows: Readonly<Record<string, Workflow>>;
+  /** By entry, e.g. `functions/backup/plan.ts`; a handler that two workflows name is one function. */
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly #props: FleetProps;
+
+  /** @throws SynthError when a handler or a definition needs what was not given */
+  constructor(scope: Construct, id: string, props: FleetProps) {
+    super(scope, id);
+    this.#props = props;
+    const handlers = new Map<string, Handler>();
+    const workflows: Record<string, Workflow> = {};
+    for (const workflow of props.workflows) {
+      const own: Record<string, Handler> = {};
+      for (const [name, entry] of Object.entries(workflow.handlers)) {
+        own[name] = handlers.get(entry.entry) ?? this.#handler(name, entry);
+        handlers.set(entry.entry, own[name]);
+      }
+      workflows[workflow.name] = this.#workflow(workflow, own);
+    }
+    this.handlers = handlers;
+    this.workflows = workflows;
+  }
+
+  #handler(name: string, entry: HandlerEntry): Handler {
+    const { vault, map, idempotency, database, keys, personTableArn } = this.#props;
+    const need = <T>(what: T | undefined, prop: string): T => {
+      if (what === undefined) throw new SynthError(prop, `what ${entry.entry} needs by the catalogue`, undefined);
+      return what;
+    };
+    const network = entry.database ? need(database, 'database').network : undefined;
+    const handler = new Handler(this, idOf(entry.entry), {
+      entry: entry.entry,
+      environment: this.#props.environment,
+      layers: [map.layer],
+      memory: entry.memory,
+      timeout: entry.seconds,
+      ...(entry.disk === undefined ? {} : { disk: entry.disk }),
+      ...(entry.concurrency === undefined ? {} : { concurrency: entry.concurrency }),
+      ...(network ? { network } : {}),
+      ...(this.#props.roleName ? { roleName: this.#props.roleName(name) } : {}),
+    });
+    const grantee = handler.function;
+    idempotency.grantUse(grantee);
+    if (entry.database) grantCredentials(handler, database!);
+    if (entry.store === 'read') vault.grantRead(grantee);
+    if (entry.store === 'write') vault.grantWrite(grantee);
+    if (entry.store === 'delete') vault.grantExpire(grantee);
+    if (entry.keys === 'use') grantKeyUse(grantee, need(keys, 'keys'));
+    if (entry.keys === 'sign') grantKeySign(grantee, need(keys, 'keys'));
+    if (entry.persons === 'read') grantLookup(grantee, need(personTableArn, 'personTableArn'));
+    if (entry.persons === 'write') grantObtain(grantee, need(personTableArn, 'personTableArn'));
+    for (const statement of this.#further(entry.entry, entry.actions)) grantee.addToRolePolicy(statement);
+    return handler;
+  }
+
+  #workflow(entry: WorkflowEntry, handlers: Readonly<Record<string, Handler>>): Workflow {
+    const { notifications } = this.#props;
+    const known: Record<string, string> = { topic: notifications.topic.topicArn, ...this.#props.values };
+    const values: Record<string, string> = {};
+    for (const name of entry.values) {
+      const value = known[name];
+      if (value === undefined) throw new SynthError(`values.${name}`, `what ${entry.name}.asl.json names`, undefined);
+      values[name] = value;
+    }
+    const workflow = new Workflow(this, entry.name, {
+      name: entry.name,
+      stateMachineName: this.#props.nameOf(entry.name),
+      handlers,
+      values,
+    });
+    const own = (entry.actions ?? []).filter((action) => action !== 'sns:Publish');
+    if (own.length !== (entry.actions ?? []).length) notifications.grantPublish(workflow.stateMachine);
+    for (const statement of this.#further(entry.name, own)) workflow.stateMachine.addToRolePolicy(statement);
+    return workflow;
+  }
+
+  /** Each service's actions on that service's resources. */
+  #further(who: string, actions: readonly string[] = []): PolicyStatement[] {
+    const byService = Map.groupBy(actions, (action) => action.split(':')[0]!);
+    return [...byService].map(([service, own]) => {
+      const resources = this.#props.resources?.[service];
+      if (!resources?.length) throw new SynthError(`resources.${service}`, `those that ${who} may use`, undefined);
+      return new PolicyStatement({ actions: own, resources: [...resources] });
+    });
+  }
+}
+
+/** `functions/backup/plan.ts` as `backup-plan`. */
+const idOf = (entry: string): string =>
+  entry
+    .replace(/^functions\//, '')
+    .replace(/\.ts$/, '')
+    .replaceAll('/', '-');

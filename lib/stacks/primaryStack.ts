@@ -1,0 +1,157 @@
+import { type Environment, Stack } from 'aws-cdk-lib';
+import { StringParameter } from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import type { Settings } from '../../core/datamap/settings.ts';
+import { WORKFLOWS } from '../../functions/catalogue.ts';
+import { Alarms } from '../constructs/alarms.ts';
+import {
+  checkDatabase,
+  databaseEnvironment,
+  importNetwork,
+  type NetworkIds,
+  type ProtectedDatabase,
+} from '../constructs/database.ts';
+import { Fleet } from '../constructs/fleet.ts';
+import { IdempotencyTable } from '../constructs/idempotencyTable.ts';
+import { longestGaps } from '../constructs/longestGaps.ts';
+import { MapLayer } from '../constructs/mapLayer.ts';
+import { Notifications } from '../constructs/notifications.ts';
+import { Parameters } from '../constructs/parameters.ts';
+import { scheduledRuns } from '../constructs/scheduledRuns.ts';
+import { Schedules } from '../constructs/schedules.ts';
+import { snapshotResources } from '../constructs/snapshotRights.ts';
+import { Vault, type VaultLock, type VaultReplica } from '../constructs/vault.ts';
+import type { Installation } from '../installation.ts';
+import { SynthError } from '../synthError.ts';
+import { vaultTerms } from '../vaultTerms.ts';
+
+export interface PrimaryStackProps {
+  readonly env?: Environment;
+  readonly installation: Installation;
+  readonly database: Omit<ProtectedDatabase, 'network'>;
+  /** Where the functions that speak to it run. @default in no network */
+  readonly network?: NetworkIds;
+  /** Path of holdfast.yaml. */
+  readonly map: string;
+  /** See `MapLayer`. */
+  readonly databaseCa?: string;
+  readonly lock: { readonly mode: VaultLock['mode']; readonly days?: number };
+  /** What that file says. */
+  readonly settings: Pick<Settings, 'schedules' | 'retention'>;
+  readonly emails?: readonly string[];
+  /** ARN of the key of the other region's bucket, as the secondary stack printed it. Needed when the installation has a second region. */
+  readonly secondaryVaultKeyArn?: string;
+  /** The account that pulls. @default none */
+  readonly airGappedAccount?: string;
+}
+
+/** What protects the database where it runs: the bucket of backups, the workflows and their functions, schedules and alarms. */
+export class PrimaryStack extends Stack {
+  constructor(scope: Construct, id: string, props: PrimaryStackProps) {
+    const { installation } = props;
+    checkDatabase(props.database);
+    super(scope, id, { ...(props.env ? { env: props.env } : {}), terminationProtection: true });
+    const database: ProtectedDatabase = {
+      ...props.database,
+      ...(props.network ? { network: importNetwork(this, props.network) } : {}),
+    };
+    const keys = {
+      wrapping: this.#published(installation, 'wrapping-key-arn'),
+      signing: this.#published(installation, 'signing-key-arn'),
+    };
+    const notifications = new Notifications(this, 'Notifications', {
+      topicName: installation.name,
+      ...(props.emails ? { emails: props.emails } : {}),
+    });
+    const replica = replicaOf(installation, props.secondaryVaultKeyArn);
+    const vault = new Vault(this, 'Vault', {
+      bucketName: installation.vaultName(this.region),
+      ...vaultTerms(props.settings.retention, props.lock.mode, props.lock.days),
+      ...(replica ? { replica } : {}),
+      ...(props.airGappedAccount ? { readerRoleArns: pullRoleArns(installation, props.airGappedAccount) } : {}),
+    });
+    const map = new MapLayer(this, 'Map', {
+      map: props.map,
+      ...(props.databaseCa ? { databaseCa: props.databaseCa } : {}),
+    });
+    const idempotency = new IdempotencyTable(this, 'Idempotency');
+    const fleet = new Fleet(this, 'Fleet', {
+      workflows: WORKFLOWS.filter(({ name, place }) => !place && (name !== 'snapshot' || database.snapshots)),
+      nameOf: (workflow) => installation.workflowName(workflow),
+      vault,
+      map,
+      notifications,
+      idempotency,
+      database,
+      keys,
+      personTableArn: this.formatArn({
+        service: 'dynamodb',
+        resource: 'table',
+        resourceName: installation.personKeyTable,
+      }),
+      environment: {
+        ...map.environment,
+        ...databaseEnvironment(database),
+        HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
+        HOLDFAST_ROOT_KEY: keys.wrapping,
+        HOLDFAST_SIGNING_KEYS: keys.signing,
+        HOLDFAST_PERSON_KEYS: installation.personKeyTable,
+        HOLDFAST_TOPIC: notifications.topic.topicArn,
+        HOLDFAST_IDEMPOTENCY: idempotency.table.tableName,
+        ...(replica ? { HOLDFAST_REPLICA: `s3://${replica.bucketName}/?region=${installation.secondaryRegion}` } : {}),
+      },
+      ...(database.snapshots
+        ? {
+            values: { database: database.snapshots.identifier, databaseKind: database.snapshots.kind },
+            resources: { rds: snapshotResources(this, installation, database.snapshots) },
+          }
+        : {}),
+    });
+    const runs = scheduledRuns(props.settings, fleet.workflows);
+    const schedules = new Schedules(this, 'Schedules', {
+      groupName: installation.scheduleGroup,
+      key: notifications.key,
+      runs,
+      workflows: Object.values(fleet.workflows),
+    });
+    new Alarms(this, 'Alarms', {
+      topic: notifications.topic,
+      workflows: fleet.workflows,
+      atLeastEvery: longestGaps(runs),
+      handlers: Object.fromEntries([...fleet.handlers.values()].map((handler) => [handler.node.id, handler] as const)),
+      queues: { schedules: schedules.missed },
+      ...(replica ? { replication: { bucketName: vault.bucket.bucketName, replicaName: replica.bucketName } } : {}),
+    });
+    new Parameters(this, 'Parameters', installation, {
+      'vault-name': vault.bucket.bucketName,
+      'vault-key-arn': vault.key.keyArn,
+      'topic-arn': notifications.topic.topicArn,
+      'schedule-group': installation.scheduleGroup,
+      'schedule-role-arn': schedules.role.roleArn,
+    });
+  }
+
+  /** What the key stack published in this region: read when this one is deployed. */
+  #published(installation: Installation, what: string): string {
+    return StringParameter.valueForStringParameter(this, installation.parameter(what));
+  }
+}
+
+function replicaOf(installation: Installation, keyArn: string | undefined): VaultReplica | undefined {
+  const region = installation.secondaryRegion;
+  if (region === undefined) return undefined;
+  if (!keyArn?.startsWith(`arn:aws`) || keyArn.split(':')[3] !== region) {
+    throw new SynthError(
+      'secondaryVaultKeyArn',
+      `the ARN of a key in ${region}, as the secondary stack printed it`,
+      keyArn,
+    );
+  }
+  return { bucketName: installation.vaultName(region), keyArn };
+}
+
+/** The roles of the air-gapped account's functions, by name: that account makes them, later perhaps. */
+const pullRoleArns = (installation: Installation, account: string): string[] =>
+  WORKFLOWS.filter(({ place }) => place === 'air-gapped').flatMap(({ handlers }) =>
+    Object.keys(handlers).map((handler) => `arn:aws:iam::${account}:role/${installation.pullRole(handler)}`),
+  );
