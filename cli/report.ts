@@ -18,6 +18,8 @@ export interface Report {
 export interface GlobalOptions {
   readonly config: string;
   readonly databaseUrl?: string;
+  /** Read from this location instead of the store; commands that declare it with `readsFrom` take it. */
+  readonly location?: string;
   readonly json: boolean;
   readonly quiet: boolean;
 }

@@ -7,11 +7,13 @@ import { openPersonKeys } from '../adapters/local/personKeyDirectory.ts';
 import { systemClock } from '../adapters/local/systemClock.ts';
 import type { Context } from '../core/context.ts';
 import { readMap, readSettings } from '../core/datamap/load.ts';
+import type { LockSetting } from '../core/datamap/locations.ts';
 import type { Settings } from '../core/datamap/settings.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { ObjectStore } from '../core/ports.ts';
 import { connect } from '../core/sql.ts';
 import { stoppable } from './interrupt.ts';
+import { placeToRead } from './locations.ts';
 import { progressBar } from './progressBar.ts';
 import type { GlobalOptions } from './report.ts';
 
@@ -47,11 +49,12 @@ export function located(settings: Settings, config: string): Settings {
     store: storeLocation(settings.store, base),
     keys: resolve(base, settings.keys),
     personKeys: resolve(base, settings.personKeys),
+    locations: settings.locations.map((location) => ({ ...location, store: storeLocation(location.store, base) })),
   };
 }
 
 /** A mistyped URL must not become a folder of that name: the backups would not be where their owner believes. */
-function storeLocation(store: string, base: string): string {
+export function storeLocation(store: string, base: string): string {
   if (store.startsWith('s3://')) return store;
   // One letter before the colon is a drive.
   if (!/^[a-z][a-z0-9+.-]+:/i.test(store)) return resolve(base, store);
@@ -67,7 +70,7 @@ function storeLocation(store: string, base: string): string {
 export async function contextOf(options: GlobalOptions, needs: 'database' | 'store'): Promise<Context> {
   const settings = await settingsOf(options);
   const keys = await KeyFile.open(settings.keys);
-  const store = await openObjectStore(settings.store);
+  const store = await openObjectStore(placeToRead(settings, options.location));
   const url = needs === 'database' ? databaseUrl(options) : namedDatabase(options);
   return {
     ...(url === undefined ? {} : { databaseUrl: url }),
@@ -81,8 +84,13 @@ export async function contextOf(options: GlobalOptions, needs: 'database' | 'sto
   };
 }
 
-/** `s3://bucket/prefix?endpoint=…&region=…`, else a directory. The AWS SDK is loaded only when it is used. */
-export async function openObjectStore(location: string): Promise<ObjectStore> {
-  if (location.startsWith('s3://')) return (await import('../adapters/aws/s3Store.ts')).S3Store.open(location);
+/**
+ * `s3://bucket/prefix?endpoint=…&region=…`, else a directory. The AWS SDK is loaded only when it is used.
+ * @param lock puts every object under it
+ */
+export async function openObjectStore(location: string, lock?: LockSetting): Promise<ObjectStore> {
+  if (location.startsWith('s3://'))
+    return (await import('../adapters/aws/s3Store.ts')).S3Store.open(location, {}, lock);
+  if (lock) return (await import('../adapters/local/lockedDirectory.ts')).LockedDirectory.open(location);
   return (await import('../adapters/local/directoryStore.ts')).DirectoryStore.open(location);
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { restoreTenant, type TenantRestore } from '../core/restore/tenant.ts';
 import { stopOnSignal } from './interrupt.ts';
+import { readsFrom } from './locations.ts';
 import type { GlobalOptions, Report } from './report.ts';
 import { restoreReport } from './restoreReport.ts';
 import { contextOf } from './runtime.ts';
@@ -15,7 +16,7 @@ export interface TenantRestoreOptions extends GlobalOptions {
 }
 
 export function declareTenantRestore(command: Command): Command {
-  return command
+  return readsFrom(command)
     .option('--preview', 'do it all, show it, and roll it back', false)
     .option('--fingerprint <hex>', 'of a preview: refuse if anything has moved since')
     .option('--fire-triggers', "let the application's own triggers fire instead of suspending them", false);

@@ -1,15 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { ConfigError } from '../../core/errors.ts';
 import { exportBundle } from '../../core/history/seal/bundle.ts';
-import { publicKeyFile, trustFile } from '../../core/history/seal/publicKeys.ts';
+import { publicKeyFile } from '../../core/history/seal/publicKeys.ts';
 import { resumeSeals } from '../../core/history/seal/resume.ts';
 import { seal } from '../../core/history/seal/seal.ts';
 import type { Fault } from '../../core/history/seal/types.ts';
 import { verify } from '../../core/history/seal/verify.ts';
 import { verifyBundle } from '../../core/history/seal/verifyBundle.ts';
-import type { Trust } from '../../core/ports.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal, stoppable } from '../interrupt.ts';
+import { trustOf } from '../locations.ts';
 import { bold, count, green, printable, red, yellow } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 import type { GlobalOptions, Report } from '../report.ts';
@@ -135,23 +134,6 @@ function verdict(
     ...notes,
   ];
   return { json: report, text: lines.join('\n'), exitCode: report.ok ? 0 : 1 };
-}
-
-async function trustOf(path: string): Promise<Trust> {
-  try {
-    return trustFile(await readFile(path, 'utf8'));
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code?.startsWith('HF_')) throw cause;
-    throw new ConfigError(
-      'HF_ARGUMENT_INVALID',
-      `The public keys in ${path} cannot be read: ${(cause as Error).message}.`,
-      {
-        cause,
-        action: 'Check the path.',
-        details: { option: '--public-key', got: path },
-      },
-    );
-  }
 }
 
 function parseHead(text: string): { number: number; sha256: string } {

@@ -14,11 +14,14 @@ import { initCommand } from './init.ts';
 import { installCommand } from './install.ts';
 import { keysCommand } from './keys.ts';
 import { listCommand } from './list.ts';
+import { locationsCommand } from './locations.ts';
 import { maintainCommand } from './maintain.ts';
 import { maintenanceCommand } from './maintenance.ts';
+import { mediaCommand } from './media.ts';
 import { pointInTimeRecoveryCommand } from './pointInTimeRecovery.ts';
 import { pruneCommand } from './prune.ts';
 import { queryCommand } from './query.ts';
+import { replicateCommand } from './replicate.ts';
 import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
@@ -34,6 +37,7 @@ import { validateCommand } from './validate.ts';
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
   'Back up:': [backupCommand, syntheticCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
+  'Keep copies:': [locationsCommand, replicateCommand, mediaCommand],
   'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [
     undoCommand,

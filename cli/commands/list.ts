@@ -13,6 +13,7 @@ import type { Manifest } from '../../core/snapshot/types.ts';
 import type { Client } from '../../core/sql.ts';
 import { positiveInteger } from '../arguments.ts';
 import { handle, type Register } from '../command.ts';
+import { readsFrom } from '../locations.ts';
 import { bytes, printable, red, table, yellow } from '../output.ts';
 import { type GlobalOptions, problem, type Report } from '../report.ts';
 import { contextOf, namedDatabase, withDatabase } from '../runtime.ts';
@@ -39,10 +40,10 @@ export const listCommand: Register = (program) => {
     .option('--all', 'running, failed and expired ones too', false)
     .option('--limit <n>', 'how many, newest first', '100')
     .option('--from-store', 'ask the store even if the database answers', false);
-  handle<Options>(command, async (options) => {
+  handle<Options>(readsFrom(command), async (options) => {
     const limit = positiveInteger(options.limit, '--limit');
     const chosen = { limit, ...(options.tenant === undefined ? {} : { tenant: options.tenant }) };
-    if (options.fromStore) return fromStore(options, chosen);
+    if (options.fromStore || options.location !== undefined) return fromStore(options, chosen);
     if (namedDatabase(options) === undefined) return fromStore(options, chosen, 'no database was named');
     try {
       const request = { ...chosen, all: options.all };

@@ -8,6 +8,7 @@ import { positiveInteger } from '../arguments.ts';
 import { handle, type Register } from '../command.ts';
 import { csvLine } from '../csv.ts';
 import { stopOnSignal } from '../interrupt.ts';
+import { readsFrom } from '../locations.ts';
 import { count, printable, stderrDim, stderrYellow, table } from '../output.ts';
 import { type GlobalOptions, type Report, showError } from '../report.ts';
 import { contextOf } from '../runtime.ts';
@@ -47,7 +48,7 @@ export const queryCommand: Register = (program) => {
     .option('--csv', 'every row as CSV', false)
     .option('--limit <n>', 'rows to show at most; CSV has no limit of its own', '1000')
     .option('--timeout <seconds>', 'for one query', '60');
-  handle<Options>(command, async (options, sql?: string) => {
+  handle<Options>(readsFrom(command), async (options, sql?: string) => {
     const query = sql ?? (process.stdin.isTTY ? undefined : await piped());
     if (query === undefined && options.json) {
       throw new ConfigError('HF_ARGUMENT_INVALID', '--json needs a query.', { action: 'Pass it as an argument.' });

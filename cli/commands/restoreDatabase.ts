@@ -2,6 +2,7 @@ import { parseMoment } from '../../core/moment.ts';
 import { restoreDatabase } from '../../core/restore/database.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal } from '../interrupt.ts';
+import { readsFrom } from '../locations.ts';
 import { bold, count, duration, yellow } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
@@ -23,7 +24,7 @@ export const restoreDatabaseCommand: Register = (program) => {
     .option('--target-time <time>', 'default: the latest moment that the store reaches')
     .option('-p, --backup <id>', 'as at the end of this backup')
     .option('-t, --tenant <id>', 'only this tenant');
-  handle<Options>(command, async (options) => {
+  handle<Options>(readsFrom(command), async (options) => {
     const context = await contextOf(options, 'store');
     stopOnSignal('The target database is incomplete and marked so. Drop it, create it again, and run this again.');
     const started = performance.now();

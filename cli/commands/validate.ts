@@ -1,5 +1,6 @@
 import { validate } from '../../core/snapshot/validate.ts';
 import { handle, type Register } from '../command.ts';
+import { readsFrom } from '../locations.ts';
 import { bold, count, green, printable, red, yellow } from '../output.ts';
 import { contextOf } from '../runtime.ts';
 
@@ -10,7 +11,7 @@ export const validateCommand: Register = (program) => {
     .description('Checks a backup. Each fault is named: which object, which bytes, what was expected.')
     .requiredOption('-p, --backup <id>', 'the backup')
     .option('--deep', 'read, open and count every byte of every object', false);
-  handle<{ backup: string; deep: boolean }>(command, async (options) => {
+  handle<{ backup: string; deep: boolean }>(readsFrom(command), async (options) => {
     const context = await contextOf(options, 'store');
     const report = await validate(context, options.backup, { deep: options.deep });
     const lines = report.faults.map((fault) => {

@@ -1,7 +1,13 @@
 /** Which backups of a store a copy of it should have. */
+import { HoldfastError } from '../errors.ts';
 import { formatMoment, type Moment } from '../moment.ts';
+import type { ObjectStore, Trust } from '../ports.ts';
+import { inParallel } from '../restore/inParallel.ts';
+import { holdsInStore } from '../snapshot/legalHold.ts';
+import { checkManifest } from '../snapshot/manifest.ts';
 import { applyRetention } from '../snapshot/retention.ts';
 import type { ManifestFacts } from './replicate.ts';
+import type { Primary } from './status.ts';
 
 /** Those that retention keeps, with all that they need; any moment of the last `daily` days stays reachable. */
 export function keptBy(
@@ -17,6 +23,25 @@ export function keptBy(
     });
     return new Set(applyRetention(backups, policy, formatMoment(now)).keep.map(({ id }) => id));
   };
+}
+
+/** Ids of the primary's backups that a location with that retention should have. Reads every manifest of the primary. */
+export async function wantedAt(
+  store: ObjectStore,
+  trust: Trust,
+  { storeId, refs }: Primary,
+  retention: Parameters<typeof keptBy>[0],
+  now: Moment,
+): Promise<ReadonlySet<string>> {
+  const facts: ManifestFacts[] = [];
+  await inParallel(refs, 8, async ({ name }) => {
+    try {
+      facts.push(await checkManifest(trust, await store.get(name), name, storeId!));
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error; // damaged: it would not be copied either
+    }
+  });
+  return keptBy(retention, now, await holdsInStore(store))(facts);
 }
 
 /** Those of a tenant alone (all, without one) that were finished since a moment, and what they stand on. */
