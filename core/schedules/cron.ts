@@ -79,14 +79,15 @@ function parseField(text: string, field: Field, written: string): boolean[] {
   for (const part of written.split(',')) {
     const [, range, step] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(part) ?? [];
     const by = step === undefined ? 1 : Number(step);
-    if (range === undefined || by === 0) return fail(text, `a ${field.name} like "5", "1-5", "*/2" or a list of them`);
+    if (range === undefined || by === 0)
+      return fail(text, `for the ${field.name} something like "5", "1-5", "*/2" or a list of them`);
     const bounds = range.split('-');
     const from = range === '*' ? field.from : number(text, field, bounds[0]!);
     // As crontab has it, a step after a single number would be ignored; who writes 5/10 means from 5 on.
     const to =
       range === '*' || (bounds.length === 1 && step !== undefined) ? last(field) : number(text, field, bounds.at(-1)!);
     if (bounds.length > 2 || from > to)
-      return fail(text, `a range of ${field.name}s that goes up; write 22-6 as 22-23,0-6`);
+      return fail(text, `for the ${field.name} a range that goes up; write 22-6 as 22-23,0-6`);
     for (let n = from; n <= to; n += by) set[n] = true;
   }
   return set;
@@ -101,7 +102,7 @@ function number(text: string, field: Field, written: string): number {
   if (value >= field.from && value <= field.to) return value;
   return fail(
     text,
-    `a ${field.name} from ${field.from} to ${field.to}${field.names ? ', or its name' : ''}, not "${written}"`,
+    `a number from ${field.from} to ${field.to}${field.names ? ' or a name' : ''} for the ${field.name}, not "${written}"`,
   );
 }
 
