@@ -173,3 +173,37 @@ export interface Progress {
 }
 
 export const silentProgress: Progress = { start() {}, advance() {}, done() {} };
+
+/** Tells people what happened. Losing a message loses no data: what it says also stands in the catalog. */
+export interface Notifier {
+  publish(subject: string, message: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+/** Copies of backups that come to be by themselves, or are made when they are asked for. */
+export interface Replicas {
+  /**
+   * How far the copies of these objects are. `none`: there is nowhere to copy to. `late`: not there, long after they were written.
+   * @param since when they were written, in milliseconds
+   */
+  state(names: readonly string[], since: number): Promise<'complete' | 'pending' | 'late' | 'none'>;
+}
+
+export type SnapshotKind = 'cluster' | 'instance';
+
+/** A snapshot that the database service made. */
+export interface ServiceSnapshot {
+  readonly region: string;
+  readonly id: string;
+  /** ISO 8601; absent while it is being made. */
+  readonly createdAt?: string;
+  readonly status: string;
+}
+
+/** Snapshots of the database service, here and in the other region. */
+export interface ServiceSnapshots {
+  /** Begins the copy into the other region unless it is there. @returns its status; `none` when there is no other region */
+  copy(kind: SnapshotKind, id: string, source: string): Promise<string>;
+  /** Those that this installation made, in both regions. */
+  list(kind: SnapshotKind): Promise<ServiceSnapshot[]>;
+  remove(kind: SnapshotKind, snapshot: ServiceSnapshot): Promise<void>;
+}

@@ -55,6 +55,8 @@ const READING = { store: 'read', keys: 'use', persons: 'read' } as const;
 
 /** Keeps what became of a failed execution in the catalog. */
 const record = handler('record', { database: true });
+/** The same, and lets go of the backup that the execution had begun. */
+const abandon = handler('backup/record', { database: true, store: 'read', keys: 'use' });
 
 export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   {
@@ -65,7 +67,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
       copy: handler('backup/copy', { ...MAKING, seconds: 900, memory: 2048, disk: 2048, concurrency: 16 }),
       finish: handler('backup/finish', { ...MAKING, seconds: 900, memory: 2048 }),
       verify: handler('backup/verify', { ...READING, seconds: 900, memory: 1024 }),
-      replicate: handler('backup/replicate', { store: 'read', seconds: 900 }),
+      replicate: handler('backup/replicate', { store: 'read', keys: 'use', seconds: 900 }),
       prove: handler('backup/prove', {
         ...READING,
         database: true,
@@ -77,7 +79,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
         concurrency: 2,
       }),
       summarise: handler('backup/summarise', { store: 'read', keys: 'use' }),
-      record,
+      record: abandon,
     },
     values: ['topic'],
     actions: ['sns:Publish'],
@@ -87,8 +89,8 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     handlers: {
       maintain: handler('log-backup/maintain', { database: true }),
       archive: handler('log-backup/archive', { ...MAKING, seconds: 900, memory: 1024, concurrency: 4 }),
-      replicate: handler('backup/replicate', { store: 'read', seconds: 900 }),
-      record,
+      replicate: handler('backup/replicate', { store: 'read', keys: 'use', seconds: 900 }),
+      record: abandon,
     },
     values: ['topic'],
     actions: ['sns:Publish'],
@@ -156,7 +158,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   {
     name: 'integrity-check',
     handlers: {
-      list: handler('integrity-check/list', { store: 'read', keys: 'use', seconds: 300, memory: 1024 }),
+      list: handler('integrity-check/list', { store: 'write', keys: 'use', seconds: 300, memory: 1024 }),
       validate: handler('integrity-check/validate', { ...READING, store: 'write', seconds: 900, memory: 1769 }),
       trail: handler('integrity-check/trail', {
         database: true,

@@ -1,10 +1,11 @@
 /** Applies the numbered files of sql/: each once, in order, inside the caller's transaction. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { BUNDLED } from '../bundled.ts';
 import { DatabaseError } from '../errors.ts';
 import type { Client } from '../sql.ts';
 
-const FOLDER = new URL('../../sql/', import.meta.url);
+const FOLDER = new URL(BUNDLED ? './sql/' : '../../sql/', import.meta.url);
 
 /**
  * Returns the names of the files that were applied.

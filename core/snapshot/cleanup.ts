@@ -33,9 +33,13 @@ export interface CleanupOptions {
   readonly preview?: boolean;
   /** Leftovers of killed runs younger than this stay, because the run may still go on. @default 48 */
   readonly graceHours?: number;
+  /** Asked before each backup is removed; true leaves the rest for another call. @default never */
+  readonly stop?: () => boolean;
 }
 
 export interface CleanupReport {
+  /** false: `stop` ended it, and there is more to remove. */
+  readonly done: boolean;
   readonly keep: readonly { readonly id: string; readonly reasons: readonly string[] }[];
   readonly remove: readonly {
     readonly id: string;
@@ -77,9 +81,14 @@ async function run(ctx: Context, client: pg.Client | undefined, options: Cleanup
   });
   const leftovers = options.tenant === undefined ? await findLeftovers(ctx, client, now, options.graceHours ?? 48) : [];
   const refused: CleanupReport['refused'][number][] = [];
+  let done = true;
   if (!options.preview) {
     const stuck = new Set<string>();
     for (const { id, tenant } of remove) {
+      if (options.stop?.()) {
+        done = false;
+        break;
+      }
       // What a backup that would not go stands on must stay with it.
       if (stuck.has(id)) continue;
       try {
@@ -97,10 +106,10 @@ async function run(ctx: Context, client: pg.Client | undefined, options: Cleanup
           result: refused.at(-1)?.id === id ? 'refused' : 'ok',
         });
     }
-    for (const { id } of leftovers) await removeLeftovers(ctx, id);
+    if (done) for (const { id } of leftovers) await removeLeftovers(ctx, id);
     await expireMissing(ctx, client);
   }
-  return { keep: decided.keep, remove, leftovers, refused, damaged };
+  return { done, keep: decided.keep, remove, leftovers, refused, damaged };
 }
 
 const retained = (manifest: Manifest, held: ReadonlySet<string>): RetainedBackup => ({

@@ -1,6 +1,7 @@
 /** Sealing in a thread of its own, so that it overlaps with reading and splitting the rows that come next. */
 import { Buffer } from 'node:buffer';
 import { Worker } from 'node:worker_threads';
+import { BUNDLED } from '../bundled.ts';
 import type { RowArena } from './arena.ts';
 import { type Answer, pack, type Question, type SlabToSeal } from './sealMessage.ts';
 import { sealSlab } from './slab.ts';
@@ -29,7 +30,8 @@ export class SealThread {
 
   /** @param arena what the rows of `slabs` lie in; it is not to be touched until `done` */
   begin(slabs: readonly SlabToSeal[], arena: RowArena): Sealing {
-    if (arena.kept < WORTHWHILE) {
+    // A function has its core for itself, and no file beside it that a thread could be started from.
+    if (BUNDLED || arena.kept < WORTHWHILE) {
       return { seal: (index) => sealSlab(slabs[index]!.input, slabs[index]!.key), done: async () => {} };
     }
     const worker = this.#started();

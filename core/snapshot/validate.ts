@@ -21,6 +21,12 @@ export interface ValidationContext {
   readonly progress?: Progress;
 }
 
+/** One of several shares of a backup's objects, counted from 0, for several to validate at once. */
+export interface ValidationPart {
+  readonly number: number;
+  readonly of: number;
+}
+
 /**
  * Validates one backup, by id or manifest. Faults are in the report; only a store or key that cannot be used at all throws.
  * @throws StoreError, KeyError, IntegrityError HF_STORE_MARKER
@@ -28,7 +34,7 @@ export interface ValidationContext {
 export async function validate(
   ctx: ValidationContext,
   which: Manifest | ManifestRef | string,
-  options: { deep?: boolean } = {},
+  options: { deep?: boolean; part?: ValidationPart } = {},
 ): Promise<ValidationReport> {
   const { id: storeId } = await openStore(ctx);
   const refs = await listManifests(ctx.store);
@@ -61,7 +67,9 @@ export async function validate(
   const stored = await sizes(ctx.store, backupFolder(id));
   await checkKeys(check);
   ctx.progress?.start(`validate ${id}`, manifest.totals.bytes, 'bytes');
-  for (const object of manifest.objects) {
+  const { part } = options;
+  const objects = manifest.objects.filter((_, index) => !part || index % part.of === part.number);
+  for (const object of objects) {
     await validateObject(check, object, stored.get(object.name), report.deep);
     ctx.progress?.advance(object.size);
   }
@@ -69,7 +77,6 @@ export async function validate(
   const named = new Set(manifest.objects.map(({ name }) => name));
   const extra = [...stored].filter(([name]) => !named.has(name)).map(([object, size]) => ({ object, size }));
   const { rows, ...capsules } = check.counted;
-  const { objects } = manifest;
   return {
     ...report,
     objects: objects.length,

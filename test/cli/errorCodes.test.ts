@@ -6,9 +6,9 @@ const root = new URL('../../', import.meta.url);
 
 async function codesInSources(): Promise<Set<string>> {
   const codes = new Set<string>();
-  for (const folder of ['core', 'adapters', 'cli', 'sql']) {
+  for (const folder of ['core', 'adapters', 'cli', 'functions', 'sql']) {
     for (const name of await readdir(new URL(folder, root), { recursive: true })) {
-      if (!/\.(ts|sql)$/.test(name)) continue;
+      if (!/\.(ts|sql|asl\.json)$/.test(name)) continue;
       const text = await readFile(new URL(`${folder}/${name}`, root), 'utf8');
       for (const [, code] of text.matchAll(/['"`](HF_[A-Z0-9_]+)['"`]/g)) codes.add(code!);
     }

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { IntegrityError } from '../../core/errors.ts';
+import { sizesUnder } from '../../core/locations/compare.ts';
+import { checkManifest } from '../../core/snapshot/manifest.ts';
+import { backupFolder, readMarker } from '../../core/snapshot/store.ts';
+import { execution } from '../backup/request.ts';
+import { kept } from '../reference.ts';
+import { isCode, lambda, task } from '../task.ts';
+import type { Pull } from './pull.ts';
+
+/** Manifests come last, oldest first, each only when all that it names is here: a backup is absent or complete here too. */
+export const work = task({
+  input: z.object({ execution }),
+  run: async (ctx, { execution }) => {
+    const { source, store, trust } = ctx;
+    const { manifests } = await kept<Pull>(store, execution, 'pull');
+    const { id: storeId } = await readMarker(store, trust);
+    let bytes = 0;
+    for (const name of manifests) {
+      const body = await source.get(name);
+      const { id, objects, totals } = await checkManifest(trust, body, name, storeId);
+      const here = await sizesUnder(store, backupFolder(id));
+      const lacking = objects.find((object) => here.get(object.name) !== object.size);
+      if (lacking) {
+        throw new IntegrityError('HF_OBJECT_MISSING', `${lacking.name} did not get to ${store.description}.`, {
+          action: 'Start the workflow again: it pulls what is missing.',
+          details: { object: lacking.name, expected: lacking.size, got: here.get(lacking.name) },
+        });
+      }
+      await store.put(name, body).catch((error: unknown) => {
+        if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error; // an earlier attempt did it
+      });
+      bytes += totals.bytes;
+    }
+    return { backups: manifests.length, bytes };
+  },
+});
+
+export const handler = lambda(work);

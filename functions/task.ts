@@ -1,0 +1,133 @@
+/** What a step of a workflow is: checked input in, a small answer out; the same on Lambda and on the local engine. */
+import type { z } from 'zod';
+import type { Context } from '../core/context.ts';
+import type { Settings } from '../core/datamap/settings.ts';
+import { ConfigError, HoldfastError } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import type { ObjectStore, Replicas, ServiceSnapshots, Trust } from '../core/ports.ts';
+
+/** What a task is given. What its place does not have throws HF_FUNCTION_ENVIRONMENT when it is used. */
+export interface TaskContext extends Context {
+  readonly settings: Settings;
+  /** holdfast.yaml, as it is written. */
+  readonly configuration: string;
+  readonly replicas: Replicas;
+  readonly snapshots: ServiceSnapshots;
+  /** Days for which snapshots of the database service stay. */
+  readonly snapshotDays: number;
+  /** The store that an air-gapped one pulls from, and whose signatures it believes. */
+  readonly source: ObjectStore;
+  readonly trust: Trust;
+  /** Milliseconds until the step is stopped from outside. */
+  readonly remaining: () => number;
+}
+
+export interface Task<Input, Output> {
+  readonly input: z.ZodType<Input>;
+  readonly run: (ctx: TaskContext, input: Input) => Promise<Output>;
+  /** The same input always has the same answer: on Lambda a second call is then answered from what is remembered. @default false */
+  readonly once?: boolean;
+}
+
+/** Any task, to whoever only runs it. */
+export type AnyTask = Task<never, unknown>;
+
+export const task = <Input, Output>(work: Task<Input, Output>): Task<Input, Output> => Object.freeze(work);
+
+/** Errors that another attempt may not have: a definition's Retry names this, and no other error of a task. */
+const TRANSIENT = 'Transient';
+const PASSING = new Set([
+  'HF_DATABASE_LOST',
+  'HF_DATABASE_UNREACHABLE',
+  'HF_KEY_UNAVAILABLE',
+  'HF_LOCK_TIMEOUT',
+  'HF_OBJECT_CORRUPT',
+  'HF_SPOOL_DAMAGED',
+  'HF_STEP_UNFINISHED',
+  'HF_STORE_UNAVAILABLE',
+]);
+
+/**
+ * What a state machine sees of an error: its name, which Retry and Catch go by, and as its message the whole of it in JSON. The name is
+ * the code, or `Transient` for what may pass: a connection, a lock, and whatever nobody foresaw.
+ */
+export class TaskError extends Error {
+  override readonly name: string;
+
+  constructor(error: unknown) {
+    const known = explain(error);
+    const told = known ? known.toJSON() : { message: error instanceof Error ? error.message : String(error) };
+    super(JSON.stringify(told), { cause: error });
+    this.name = known && !PASSING.has(known.code) ? known.code : TRANSIENT;
+  }
+}
+
+/** Checks the input, does the work, and turns whatever is thrown into a TaskError. */
+export async function runTask<Input, Output>(
+  work: Task<Input, Output>,
+  ctx: TaskContext,
+  input: unknown,
+): Promise<Output> {
+  try {
+    return await work.run(ctx, checked(work.input, input));
+  } catch (error) {
+    throw error instanceof TaskError ? error : new TaskError(error);
+  }
+}
+
+function checked<Input>(schema: z.ZodType<Input>, input: unknown): Input {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  const at = first!.path.join('.') || 'input';
+  throw new ConfigError('HF_TASK_INPUT', `${at}: ${first!.message}.`, {
+    action: 'Start the workflow again with an input that fits; docs/workflows.md lists what each one takes.',
+    details: { issues: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) },
+  });
+}
+
+/** The error that a state machine caught, as `RecordFailure` is given it: what a task threw, or what the machine itself did. */
+export function caughtError(
+  caught: { readonly Error?: string; readonly Cause?: string } | undefined,
+): Record<string, unknown> {
+  const { Error: name = 'unknown', Cause: cause = '' } = caught ?? {};
+  const outer = parsed(cause);
+  // Lambda wraps what a function threw.
+  const inner =
+    typeof outer?.errorMessage === 'string' ? (parsed(outer.errorMessage) ?? { message: outer.errorMessage }) : outer;
+  return { code: name, message: cause, ...inner };
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // plain words
+  }
+}
+
+/** For what a place does not have. */
+export function absent<T extends object>(what: string, variable: string): T {
+  const refuse = () => {
+    throw new ConfigError('HF_FUNCTION_ENVIRONMENT', `This place has no ${what}.`, {
+      action: `Set ${variable} for it.`,
+      details: { variable },
+    });
+  };
+  return new Proxy({} as T, { get: (_, name) => (name === 'then' ? undefined : refuse()) });
+}
+
+export const isCode = (error: unknown, code: string): boolean => error instanceof HoldfastError && error.code === code;
+
+type Lambda = (event: unknown, context: unknown) => Promise<unknown>;
+
+/** The task as a Lambda function. The AWS parts are loaded where it is one, and not where the local engine runs it. */
+export function lambda<Input, Output>(work: Task<Input, Output>): Lambda {
+  const load = () => import('./lambda.ts').then(({ serve }) => serve(work) as Lambda);
+  let served = process.env.AWS_LAMBDA_FUNCTION_NAME ? load() : undefined;
+  return async (event, context) => {
+    served ??= load();
+    return (await served)(event, context);
+  };
+}
