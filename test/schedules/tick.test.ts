@@ -1,0 +1,271 @@
+import { afterAll, beforeEach, expect, test } from '@jest/globals';
+import { defineAll } from '../../core/schedules/define.ts';
+import { applyFile } from '../../core/schedules/file.ts';
+import { fire } from '../../core/schedules/fire.ts';
+import { listRuns, pruneRuns } from '../../core/schedules/runs.ts';
+import { addSchedule, changeSchedule, listSchedules, removeSchedule } from '../../core/schedules/store.ts';
+import { tick } from '../../core/schedules/tick.ts';
+import { scheduleWorld } from './world.ts';
+
+const world = await scheduleWorld();
+const { client, engine } = world;
+afterAll(() => world.database.drop());
+
+const START = '2026-03-01T00:00Z';
+const now = (time: string) => Date.parse(time);
+const add = (written: Parameters<typeof addSchedule>[1], time = START) =>
+  addSchedule(client, written, 'ada', now(time));
+
+beforeEach(async () => {
+  await client.query('truncate holdfast.tenant_backup_schedules cascade; delete from holdfast.tenant_backup_logs');
+  engine.executions.clear();
+  engine.starts = 0;
+  engine.refuse = undefined;
+});
+
+test('a run begins when it is due, with its input, and ends as its workflow does', async () => {
+  await add({ type: 'full', cron: '0 2 * * *', timeZone: 'Europe/Berlin' });
+  await add({ tenant: 'one', type: 'incremental', cron: '0 2 * * *', timeZone: 'Europe/Berlin', spread: 0 });
+  expect(await world.at('2026-03-01T00:59Z')).toMatchObject({
+    planned: 0,
+    started: [],
+    nextLook: now('2026-03-01T01:00Z'),
+  });
+  const first = await world.at('2026-03-01T01:00Z');
+  expect(first).toMatchObject({ planned: 2, missed: 0, skipped: 0, late: [], nextLook: now('2026-03-02T01:00Z') });
+  expect([...engine.executions.values()].map(({ workflow, input }) => [workflow, input])).toEqual([
+    ['backup', { type: 'full' }],
+    ['backup', { type: 'incremental', tenant: 'one' }],
+  ]);
+  engine.end();
+  expect((await world.at('2026-03-01T01:01Z')).succeeded).toHaveLength(2);
+  await world.at('2026-03-02T01:00Z');
+  engine.end('failed');
+  const { failed } = await world.at('2026-03-02T01:09Z');
+  expect(failed[0]).toMatchObject({
+    schedule: 'full',
+    error: { code: 'HF_STORE_FULL', message: 'The store is full.' },
+  });
+  expect((await world.runs()).map((run) => run.state)).toEqual(['succeeded', 'succeeded', 'failed', 'failed']);
+  expect(await listRuns(client, { troubled: true, tenant: 'one' })).toEqual([
+    expect.objectContaining({ state: 'failed', due: now('2026-03-02T01:00Z'), error: failed[1]!.error }),
+  ]);
+});
+
+test('after an outage: one run, which says what it stands for, and is late', async () => {
+  await add({ name: 'log', type: 'transaction_log', cron: '0 */4 * * *' });
+  await world.at('2026-03-01T04:00Z');
+  engine.end();
+  expect(await world.at('2026-03-04T09:30Z')).toMatchObject({ planned: 1, missed: 18, late: [{ schedule: 'log' }] });
+  expect(engine.executions.size).toBe(2);
+  expect((await world.runs()).at(-1)).toEqual({ due: '03-04 08:00', state: 'running', missed: 18, late: true });
+  engine.end();
+  await world.at('2026-03-04T09:31Z');
+  expect(engine.executions.size).toBe(2);
+  const logged = (await world.logs()).filter((line) => line.step === 'scheduled-run').map(({ detail }) => detail);
+  expect(logged).toEqual([
+    expect.objectContaining({ what: 'missed', missed: 18, since: expect.stringContaining('2026-03-01T08:00') }),
+    expect.objectContaining({ what: 'late', schedule: 'log' }),
+  ]);
+});
+
+test('overlap: skip leaves out, queue lets one wait, and never do two run at once', async () => {
+  await add({ name: 'skips', type: 'validate', cron: '*/10 * * * *', overlap: 'skip' });
+  await add({ name: 'queues', type: 'cleanup', cron: '*/10 * * * *', overlap: 'queue' });
+  for (const minute of [10, 20, 30]) await world.at(`2026-03-01T00:${minute}Z`);
+  expect(engine.running).toHaveLength(2);
+  expect((await listRuns(client)).map((r) => [r.schedule, r.state, r.reason]).sort()).toEqual([
+    ['queues', 'running', null],
+    ['queues', 'skipped', 'the run before it is still waiting to begin'],
+    ['queues', 'waiting', null],
+    ['skips', 'running', null],
+    ['skips', 'skipped', 'the run before it has not ended'],
+    ['skips', 'skipped', 'the run before it has not ended'],
+  ]);
+  engine.end();
+  await world.at('2026-03-01T00:31Z');
+  expect(engine.running.map((e) => e.workflow)).toEqual(['cleanup']);
+});
+
+test('backups of one tenant take turns; those of others go beside them, as many as may', async () => {
+  await add({ name: 'full', type: 'full', cron: '0 2 * * *' });
+  await add({ name: 'log', type: 'transaction_log', cron: '0 2 * * *' });
+  for (const tenant of ['one', 'two']) await add({ tenant, type: 'full', cron: '0 2 * * *', spread: 0 });
+  await world.at('2026-03-01T02:00Z', { concurrency: 2 });
+  // The log is due soonest, and holds the lane of the whole database.
+  expect(engine.running.map(({ workflow, input }) => [workflow, input.tenant])).toEqual([
+    ['log-backup', undefined],
+    ['backup', 'one'],
+  ]);
+  engine.end();
+  await world.at('2026-03-01T02:05Z', { concurrency: 2 });
+  expect(engine.running.map(({ input }) => input.tenant).sort()).toEqual(['two', undefined]);
+});
+
+test('whoever dies between two steps has done the run once when another comes', async () => {
+  await add({ type: 'full', cron: '0 2 * * *' });
+  await world.at('2026-03-01T01:00Z');
+  // Claimed, and killed before the workflow was begun.
+  await world.at('2026-03-01T02:00Z', { concurrency: 0 });
+  await client.query("update holdfast.schedule_runs set state = 'running', started_at = now()");
+  await world.at('2026-03-01T02:01Z');
+  expect(engine.executions.size).toBe(1);
+  // Begun, and killed before that was written down.
+  await client.query('update holdfast.schedule_runs set execution = null');
+  await world.at('2026-03-01T02:02Z');
+  expect([engine.executions.size, engine.starts]).toEqual([1, 2]);
+  // The engine lost its memory.
+  engine.executions.clear();
+  await world.at('2026-03-01T02:03Z');
+  expect(engine.executions.size).toBe(1);
+  engine.end();
+  await world.at('2026-03-01T02:04Z');
+  expect(await world.runs()).toEqual([{ due: '03-01 02:00', state: 'succeeded', missed: 0, late: false }]);
+});
+
+test('a workflow that cannot be begun is tried again, and fails in the end', async () => {
+  await add({ type: 'full', cron: '0 2 * * *' });
+  engine.refuse = Object.assign(new Error('no such state machine'), { code: 'StateMachineDoesNotExist' });
+  const failed = [];
+  for (const minute of ['00', '01', '02', '03', '05', '07', '15', '16']) {
+    failed.push(...(await world.at(`2026-03-01T02:${minute}Z`)).failed);
+  }
+  expect(engine.starts).toBe(5);
+  expect(failed).toMatchObject([{ error: { code: 'StateMachineDoesNotExist', message: 'no such state machine' } }]);
+  expect((await world.runs()).map((run) => run.state)).toEqual(['failed']);
+});
+
+test('two schedulers at once make and begin each run once', async () => {
+  for (let i = 0; i < 30; i += 1) {
+    await add({ name: `s${i}`, tenant: `tenant ${i}`, type: 'full', cron: '0 2 * * *', spread: 0 });
+  }
+  const clients = await Promise.all([1, 2, 3, 4].map(() => world.database.client()));
+  const options = { now: now('2026-03-01T02:00Z'), concurrency: 20 };
+  const reports = await Promise.all(clients.map((other) => tick(other, engine, options)));
+  expect(reports.reduce((sum, { planned }) => sum + planned, 0)).toBe(30);
+  expect(engine.executions.size).toBe(20);
+  expect((await world.runs()).filter((run) => run.state === 'running')).toHaveLength(20);
+});
+
+test('a schedule that cannot be planned does not hold up the others', async () => {
+  await add({ name: 'good', type: 'cleanup', cron: '0 2 * * *' });
+  await add({ name: 'bad', type: 'full', cron: '0 1 * * *' });
+  await client.query("update holdfast.tenant_backup_schedules set time_zone = 'Mars/Olympus' where name = 'bad'");
+  const report = await world.at('2026-03-01T02:00Z');
+  expect(report).toMatchObject({
+    planned: 1,
+    faults: [{ schedule: 'bad', message: expect.stringContaining('Mars/Olympus') }],
+  });
+  expect((await world.at('2026-03-01T02:30Z')).faults).toEqual([]);
+  expect((await world.at('2026-03-01T03:00Z')).faults).toHaveLength(1);
+});
+
+test('changing, pausing and removing', async () => {
+  const key = { tenant: null, name: 'full' };
+  await add({ type: 'full', cron: '0 2 * * *' });
+  const by = { by: 'eve', now: now('2026-03-01T12:00Z') };
+  // What the new expression would have had this morning is not owed.
+  await changeSchedule(client, key, { cron: '0 3 * * *' }, by);
+  expect(await world.at('2026-03-01T12:00Z')).toMatchObject({ planned: 0, nextLook: now('2026-03-02T03:00Z') });
+  await changeSchedule(client, key, { enabled: false }, by);
+  expect(await world.at('2026-03-02T03:00Z')).toMatchObject({ planned: 0, nextLook: null });
+  await changeSchedule(client, key, { enabled: true }, { by: 'eve', now: now('2026-03-05T12:00Z') });
+  await expect(changeSchedule(client, key, { cron: '0 3 31 2 *' }, by)).rejects.toMatchObject({
+    code: 'HF_CRON_INVALID',
+  });
+  expect(await world.at('2026-03-06T03:00Z', { concurrency: 0 })).toMatchObject({ planned: 1, missed: 0 });
+  await removeSchedule(client, key, by);
+  await world.at('2026-03-06T03:01Z');
+  expect(engine.executions.size).toBe(0);
+  expect(await listSchedules(client)).toEqual([]);
+  expect(await listRuns(client)).toMatchObject([{ state: 'skipped', reason: 'the schedule was removed' }]);
+  const what = (await world.logs())
+    .filter((line) => line.step === 'schedule')
+    .map(({ detail }) => [detail.what, detail.by]);
+  expect(what).toEqual([['added', 'ada'], ...Array.from({ length: 3 }, () => ['changed', 'eve']), ['removed', 'eve']]);
+  await add({ type: 'full', cron: '0 2 * * *' });
+  await expect(add({ type: 'full', cron: '0 4 * * *' })).rejects.toMatchObject({ code: 'HF_SCHEDULE_EXISTS' });
+  await expect(removeSchedule(client, { tenant: 'one', name: 'full' }, by)).rejects.toMatchObject({
+    code: 'HF_SCHEDULE_UNKNOWN',
+  });
+});
+
+test('the file is applied: what is new, what is different, what is gone', async () => {
+  const file = (...written: Parameters<typeof defineAll>[0]) => applyFile(client, defineAll(written), now(START));
+  await add({ tenant: 'one', type: 'full', cron: '0 2 * * *' });
+  const full = { type: 'full', cron: '0 2 * * *' };
+  const log = { type: 'transaction_log', cron: '0 */4 * * *' };
+  expect(await file(full, log)).toEqual({ added: ['full', 'transaction_log'], changed: [], removed: [] });
+  await world.at('2026-03-01T02:00Z');
+  expect(await file(full, log)).toEqual({ added: [], changed: [], removed: [] });
+  expect(await file({ ...full, grace: 5 })).toEqual({ added: [], changed: ['full'], removed: ['transaction_log'] });
+  expect((await listSchedules(client)).map((s) => [s.tenant, s.name, s.origin, s.grace])).toEqual([
+    [null, 'full', 'file', 5],
+    ['one', 'full', 'operator', 60],
+  ]);
+  // It is the same schedule: the run of 02:00 is not owed again.
+  expect(await world.at('2026-03-01T02:01Z')).toMatchObject({ planned: 0 });
+  const change = changeSchedule(client, { tenant: null, name: 'full' }, { grace: 9 }, { by: 'eve', now: 0 });
+  await expect(change).rejects.toMatchObject({ code: 'HF_SCHEDULE_IN_FILE' });
+});
+
+test('an outside clock fires: early, twice, late, after a gap; the watch makes up for what it left out', async () => {
+  const { id } = await add(
+    { tenant: 'one', type: 'full', cron: '30 2 * * *', timeZone: 'Europe/Berlin', spread: 60 },
+    '2026-03-01T12:00Z',
+  );
+  const patience = 15 * 60_000;
+  const call = (scheduled: string, at: string) => fire(client, { id }, now(scheduled), now(at));
+  expect(await call('2026-03-02T01:30:00Z', '2026-03-02T01:31Z')).toBe(true);
+  expect(await world.at('2026-03-02T01:31Z', { patience })).toMatchObject({
+    planned: 0,
+    started: [{ due: now('2026-03-02T01:30Z') }],
+  });
+  expect(await call('2026-03-02T01:30:00Z', '2026-03-02T01:32Z')).toBe(false);
+  expect(await call('2026-03-02T01:52:11Z', '2026-03-02T01:53Z')).toBe(false);
+  engine.end();
+  // It calls for nothing in the gap; the watch does, when its patience ends.
+  await call('2026-03-28T01:30:00Z', '2026-03-28T01:30Z');
+  await world.at('2026-03-28T01:30Z', { patience });
+  engine.end();
+  const report = await world.at('2026-03-29T03:00Z', { patience });
+  expect(report).toMatchObject({ planned: 1, started: [{ due: now('2026-03-29T01:00Z') }] });
+  expect(await call('2026-03-29T01:00:00Z', '2026-03-29T03:01Z')).toBe(false);
+  expect(await fire(client, { tenant: 'one', name: 'gone' }, now('2026-03-29T01:00Z'), 0)).toBe(false);
+  expect((await world.runs()).map((run) => [run.due, run.missed])).toEqual([
+    ['03-02 01:30', 0],
+    ['03-28 01:30', 25],
+    ['03-29 01:00', 0],
+  ]);
+});
+
+test("a tenant's session sees its own schedules and runs, and changes none", async () => {
+  for (const tenant of ['one', 'two']) await add({ tenant, type: 'full', cron: '0 2 * * *', spread: 0 });
+  await add({ type: 'full', cron: '0 2 * * *' });
+  await world.at('2026-03-01T02:00Z');
+  const role = `tenant_${world.database.name}`;
+  await client.query(`create role ${role}; grant usage on schema holdfast to ${role};
+    grant all on holdfast.tenant_backup_schedules, holdfast.schedule_runs to ${role}`);
+  const session = await world.database.client();
+  await session.query("select set_config('holdfast.tenant', 'one', false)");
+  await session.query(`set role ${role}`);
+  for (const table of ['tenant_backup_schedules', 'schedule_runs']) {
+    const { rows } = await session.query(`select tenant from holdfast.${table}`);
+    expect(rows).toEqual([{ tenant: 'one' }]);
+    expect((await session.query(`update holdfast.${table} set tenant = 'two'`)).rowCount).toBe(0);
+    expect((await session.query(`delete from holdfast.${table}`)).rowCount).toBe(0);
+  }
+  await session.query('reset role');
+  await client.query(`drop owned by ${role}; drop role ${role}`);
+});
+
+test('runs that ended long ago are forgotten, and with the last of them what was removed', async () => {
+  await add({ type: 'full', cron: '0 2 * * *' });
+  await world.at('2026-03-01T02:00Z');
+  engine.end();
+  await world.at('2026-03-01T03:00Z');
+  await removeSchedule(client, { tenant: null, name: 'full' }, { by: 'eve', now: now('2026-03-01T04:00Z') });
+  expect(await pruneRuns(client, now('2026-04-01T00:00Z'))).toBe(0);
+  expect(await pruneRuns(client, now('2026-04-06T00:00Z'))).toBe(1);
+  expect((await client.query('select 1 from holdfast.tenant_backup_schedules')).rowCount).toBe(0);
+});
