@@ -61,8 +61,9 @@ export async function makeFolder(folder: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST' && (await isFolder(folder))) return;
-    if (code !== 'ENOENT' || (await isFolder(dirname(folder)))) throw error;
-    await makeFolder(dirname(folder));
+    if (code !== 'ENOENT') throw error;
+    // A parent that is there now was made by another writer since; if it was there before, this fails once more.
+    if (!(await isFolder(dirname(folder)))) await makeFolder(dirname(folder));
     await mkdir(folder, { mode: 0o700 }).catch(async (again: NodeJS.ErrnoException) => {
       if (again.code !== 'EEXIST' || !(await isFolder(folder))) throw again; // another writer may have made it meanwhile
     });

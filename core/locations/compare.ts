@@ -1,4 +1,4 @@
-/** What one store has that another lacks, out of two listings, in memory that does not grow with the stores. */
+/** What one store has that another lacks, out of two listings, in memory that grows with the differences and not with the stores. */
 import type { ObjectStore } from '../ports.ts';
 
 /** An object by name, with its size in each of the two stores; undefined where it is not. */
@@ -8,22 +8,50 @@ export interface Pair {
   readonly target: number | undefined;
 }
 
-/** Every name under a prefix that either store has. Both list in name order, so this is one walk along both. */
+/**
+ * Every name under a prefix that either store has, in no order: one walk along both listings. Stores list by code points, but some
+ * compatible ones sort as a dictionary does; so a name that one side seems to lack is kept until the other side has ended.
+ */
 export async function* pairs(source: ObjectStore, target: ObjectStore, prefix: string): AsyncGenerator<Pair> {
-  const left = source.list(prefix)[Symbol.asyncIterator]();
-  const right = target.list(prefix)[Symbol.asyncIterator]();
-  let [a, b] = await Promise.all([left.next(), right.next()]);
-  while (!a.done || !b.done) {
-    if (b.done || (!a.done && a.value.name < b.value.name)) {
-      yield { name: a.value.name, source: a.value.size, target: undefined };
-      a = await left.next();
-    } else if (a.done || b.value.name < a.value.name) {
-      yield { name: b.value.name, source: undefined, target: b.value.size };
-      b = await right.next();
-    } else {
-      yield { name: a.value.name, source: a.value.size, target: b.value.size };
-      [a, b] = await Promise.all([left.next(), right.next()]);
+  const left = new Side(source, prefix);
+  const right = new Side(target, prefix);
+  await Promise.all([left.step(), right.step()]);
+  while (left.at || right.at) {
+    if (left.at && right.at && left.at.name === right.at.name) {
+      yield { name: left.at.name, source: left.at.size, target: right.at.size };
+      await Promise.all([left.step(), right.step()]);
+      continue;
     }
+    const [side, other] = !right.at || (left.at && left.at.name < right.at.name) ? [left, right] : [right, left];
+    const { name, size } = side.at!;
+    const match = other.take(name);
+    if (match === undefined && other.at) side.waiting.set(name, size);
+    else yield side === left ? { name, source: size, target: match } : { name, source: match, target: size };
+    await side.step();
+  }
+  for (const [name, size] of left.waiting) yield { name, source: size, target: undefined };
+  for (const [name, size] of right.waiting) yield { name, source: undefined, target: size };
+}
+
+class Side {
+  at: { readonly name: string; readonly size: number } | undefined;
+  /** Names that the other side has not shown yet. */
+  readonly waiting = new Map<string, number>();
+  readonly #listing: AsyncIterator<{ name: string; size: number }>;
+
+  constructor(store: ObjectStore, prefix: string) {
+    this.#listing = store.list(prefix)[Symbol.asyncIterator]();
+  }
+
+  async step(): Promise<void> {
+    const next = await this.#listing.next();
+    this.at = next.done ? undefined : next.value;
+  }
+
+  take(name: string): number | undefined {
+    const size = this.waiting.get(name);
+    this.waiting.delete(name);
+    return size;
   }
 }
 
