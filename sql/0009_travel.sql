@@ -361,6 +361,29 @@ begin
     using errcode = 'HF018', hint = 'Changes were made past the triggers: run holdfast doctor.';
 end $$;
 
+-- Values that were lawfully erased from history stand in it as {"redacted": true}. Those of a row as {column: null}; null: none.
+create function holdfast.redacted_in(texts jsonb) returns jsonb
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case when texts @? '$.*.redacted' then
+    (select jsonb_object_agg(e.key, null) from jsonb_each(texts) e where jsonb_typeof(e.value) = 'object') end
+$$;
+
+-- What a row of the table's own type can show: nulls, and a word about it, once for a table and transaction.
+create function holdfast.without_redacted(table_name text, texts jsonb) returns jsonb
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  redacted  jsonb := holdfast.redacted_in(texts);
+  told      text := coalesce(current_setting('holdfast.told', true), '');
+begin
+  if redacted is null then
+    return texts;
+  elsif position(table_name in told) = 0 then
+    perform set_config('holdfast.told', told || ' ' || table_name, true);
+    raise notice 'values of % were erased from history and are shown as null; holdfast.history tells which', table_name;
+  end if;
+  return texts || redacted;
+end $$;
+
 -- What changed after the cut, undone: common table expressions, of which the last, `name`, has for each record that changed what
 -- it was at the cut: `texts`, {column: text}, null where there was none. `filter` narrows the rows of the trail, alias c.
 create function holdfast.past_sql(t holdfast.tables, cut holdfast.cut, tenant text, filter text, name text) returns text
@@ -381,7 +404,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
            jsonb_object_agg(x.name, x.value order by c.n desc) filter (where x.name is not null) as texts
       from {name}_changed c
       left join lateral (
-        select {column} as name, case c.action when 'U' then e.value ->> 0 else e.value #>> '{}' end as value
+        select {column} as name, case when c.action = 'U' and jsonb_typeof(e.value) = 'array' then e.value -> 0 else e.value end as value
           from jsonb_each(case when c.action <> 'I' then c.changes end) e) x on true
      where c.ended < 1 group by c.record
   ), {name} as (
@@ -432,9 +455,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- The rows of a table at a cut, in its own types: live rows that have not changed since, and what the others were. `after` and
--- `most` page through them in the order of the key.
+-- `most` page through them in the order of the key. `marked` adds a column that names those whose values were erased from history.
 create function holdfast.as_of_sql(
-  relation regclass, cut holdfast.cut, tenant text default null, record text default null, after text default null, most bigint default null)
+  relation regclass, cut holdfast.cut, tenant text default null, record text default null, after text default null, most bigint default null,
+  marked boolean default false)
 returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -444,9 +468,15 @@ begin
   tenant := holdfast.scope(tenant);
   perform holdfast.check_reach(t, cut);
   states := holdfast.fill($sql$with {past}
-  select t.* from {live} and {own} and not exists (select from past_ends e where e.record = {record})
+  select t.*{none} from {live} and {own} and not exists (select from past_ends e where e.record = {record})
   union all
-  select (p.r).* from (select {typed} as r from past where texts is not null offset 0) p$sql$, jsonb_build_object(
+  select (p.r).*{names} from (
+    select {typed} as r{which} from (select {known} as texts{erased} from past where texts is not null offset 0) q offset 0) p$sql$, jsonb_build_object(
+    'none', case when marked then ', null::jsonb as "holdfast.redacted"' end, 'names', case when marked then ', p.redacted' end,
+    'which', case when marked then ', q.redacted' end, 'erased', case when marked then ', holdfast.redacted_in(texts) as redacted' end,
+    -- With the names beside them, nulls speak for themselves.
+    'known', case when marked then 'texts || coalesce(holdfast.redacted_in(texts), ''{}'')'
+                  else format('holdfast.without_redacted(%L, texts)', t.name) end,
     'past', holdfast.past_sql(t, cut, tenant, holdfast.equals_or_any_sql('c.record', record), 'past'),
     'live', case when record is null then t.oid::regclass || ' t where true' else holdfast.live_sql(t, quote_literal(record)) end,
     'own', holdfast.tenant_sql(t, tenant, 't'), 'record', holdfast.record_sql(t.oid, t.rule -> 'key', 't'),
@@ -642,8 +672,10 @@ declare
   relation  regclass := holdfast.table_of(pg_typeof(row_type));
 begin
   return query execute format(
-    'select x.action, x.record, case when x.before is not null then %s end, case when x.after is not null then %s end, x.columns from (%s) x',
-    holdfast.typed_sql(relation, 'x.before'), holdfast.typed_sql(relation, 'x.after'),
+    'select x.action, x.record, case when x.before is not null then %s end, case when x.after is not null then %s end, x.columns
+       from (select y.action, y.record, y.columns, holdfast.without_redacted(%3$L, y.before) as before,
+                    holdfast.without_redacted(%3$L, y.after) as after from (%4$s) y offset 0) x',
+    holdfast.typed_sql(relation, 'x.before'), holdfast.typed_sql(relation, 'x.after'), (holdfast.protected(relation)).name,
     holdfast.diff_sql(relation, holdfast.resolve_cut(low), holdfast.resolve_cut(high), tenant));
 end $$;
 
@@ -698,11 +730,12 @@ begin
     end if;
     return query execute format('select $1, $2, $3, $4, $5, case when $6 is not null then %s end', holdfast.typed_sql(t.oid, '$6'))
       using change.seq, change.committed_at, change.until, change.action, change.user_id,
-            case when change.action <> 'delete' then state - holdfast.computed_later(t, origin) end;
+            case when change.action <> 'delete' then holdfast.without_redacted(t.name, state) - holdfast.computed_later(t, origin) end;
     state := case change.action
       when 'insert' then null
       when 'delete' then holdfast.came_later(t, origin) || change.carried
-      else state || coalesce((select jsonb_object_agg(e.key, e.value -> 0) from jsonb_each(change.carried) e), '{}') end;
+      else state || coalesce((select jsonb_object_agg(e.key, case when jsonb_typeof(e.value) = 'array' then e.value -> 0 else e.value end)
+                           from jsonb_each(change.carried) e), '{}') end;
   end loop;
 end $$;
 

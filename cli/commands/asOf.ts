@@ -6,7 +6,7 @@ import { bold, clip, printable, table as textTable, yellow } from '../output.ts'
 import { withDatabase } from '../runtime.ts';
 import { finish } from '../travel/finish.ts';
 import { declareOutput, type OutputOptions, outputOf, whenOf } from '../travel/options.ts';
-import { rowLines, short } from '../travel/show.ts';
+import { rowLines, short, textOf } from '../travel/show.ts';
 import { tenantState } from '../travel/tenantState.ts';
 
 interface Options extends OutputOptions {
@@ -80,7 +80,9 @@ export const asOfCommand: Register = (program) => {
 
 /** A table where it fits the terminal, else a paragraph for each row. */
 function readable(rows: readonly Row[], columns: readonly string[]): string {
-  const cells = rows.map((row) => columns.map((name) => (row[name] === null ? null : clip(row[name]!, VALUE))));
+  const cells = rows.map((row) =>
+    columns.map((name) => (row[name] === null ? null : clip(textOf(row[name]!)!, VALUE))),
+  );
   const text = textTable(columns, cells);
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   // Colour codes take no room: they are in the first line only.

@@ -1,5 +1,5 @@
 /** Pieces of what the commands that look back print. */
-import type { ChangeRead, Row } from '../../core/history/travel/types.ts';
+import type { ChangeRead, FieldChange, Row, Value } from '../../core/history/travel/types.ts';
 import { bold, clip, dim, green, red, yellow } from '../output.ts';
 import { difference } from '../rowSamples.ts';
 
@@ -17,16 +17,17 @@ export const who = ({ who: actor }: ChangeRead): string =>
 const SIGN = { insert: green('+'), update: yellow('~'), delete: red('-'), truncate: red('x') } as const;
 export const sign = (action: ChangeRead['action']): string => SIGN[action];
 
+/** Erased values too have a text for a person to read. */
+export const textOf = (value: Value): string | null =>
+  value === null || typeof value === 'string' ? value : '(redacted)';
+
 /** `column  old → new`, a line for each. */
-export function fieldLines(
-  fields: readonly { column: string; old: string | null; new: string | null }[],
-  action: string,
-): string[] {
+export function fieldLines(fields: readonly FieldChange[], action: string): string[] {
   const width = Math.min(NAME, Math.max(0, ...fields.map((f) => f.column.length)));
   return fields
     .filter((f) => action === 'update' || (action === 'insert' ? f.new : f.old) !== null)
     .map((f) => {
-      const [old, now] = difference(f.old, f.new);
+      const [old, now] = difference(textOf(f.old), textOf(f.new));
       const value = action === 'insert' ? now : action === 'delete' ? dim(old) : `${dim(old)} → ${now}`;
       return `      ${clip(f.column, NAME).padEnd(width)}  ${value}`;
     });
@@ -36,7 +37,8 @@ export function fieldLines(
 export function rowLines(row: Row, columns: readonly string[]): string[] {
   const width = Math.min(NAME, Math.max(...columns.map((name) => name.length)));
   return columns.map(
-    (name) => `${bold(clip(name, NAME).padEnd(width))}  ${row[name] === null ? dim('null') : clip(row[name]!, 200)}`,
+    (name) =>
+      `${bold(clip(name, NAME).padEnd(width))}  ${row[name] === null ? dim('null') : clip(textOf(row[name]!)!, 200)}`,
   );
 }
 

@@ -3,6 +3,7 @@
  * the last. Pure; every restore, from the live table or from a store, is built on these two.
  */
 import { IntegrityError } from '../errors.ts';
+import { markRedacted, requireKnown } from '../history/redacted.ts';
 import type { Change, Text } from '../history/types.ts';
 
 export type Row = Readonly<Record<string, Text>>;
@@ -25,12 +26,19 @@ export interface Net {
 
 export type Direction = 'backward' | 'forward';
 
-/** Folds the changes of one record, given in order. `undefined` when there are none. */
+/**
+ * Folds the changes of one record, given in order. `undefined` when there are none.
+ * @throws RestoreError HF_VALUE_REDACTED where the answer needs a value that was erased from history
+ */
 export function fold(changes: Iterable<Change>, direction: Direction): NetState | undefined {
   const step = direction === 'backward' ? backward : forward;
   let state: Accumulator;
-  for (const change of changes) state = step(state, change);
-  return state === undefined ? undefined : publish(state);
+  let last: Change | undefined;
+  for (const change of changes) {
+    state = step(state, markRedacted(change));
+    last = change;
+  }
+  return state === undefined ? undefined : publish(state, last!.table, last!.record);
 }
 
 /**
@@ -46,14 +54,14 @@ export async function* foldStream(changes: AsyncIterable<Change>, direction: Dir
     if (change.action === 'T') continue;
     if (change.record === null) throw keyless(change);
     if (state && (change.table !== table || change.record !== record)) {
-      yield { table, record: record!, state: publish(state) };
+      yield { table, record: record!, state: publish(state, table, record) };
       state = undefined;
     }
     table = change.table;
     record = change.record;
-    state = step(state, change);
+    state = step(state, markRedacted(change));
   }
-  if (state) yield { table, record: record!, state: publish(state) };
+  if (state) yield { table, record: record!, state: publish(state, table, record) };
 }
 
 /** `settled`: nothing that comes later can alter the answer any more (backward only). */
@@ -105,8 +113,9 @@ function follows(state: Accumulator, change: Change): void {
   }
 }
 
-function publish(state: NonNullable<Accumulator>): NetState {
+function publish(state: NonNullable<Accumulator>, table: number, record: string | null): NetState {
   if (state.kind === 'absent') return { kind: 'absent' };
+  requireKnown(state.row, `table ${table}`, record ?? '');
   return state.kind === 'full' ? { kind: 'full', row: state.row } : { kind: 'partial', set: state.row };
 }
 

@@ -1,7 +1,7 @@
 /** Changes of the trail as they are shown: with commit time, actor, and old and new of each column. */
 import { atSql } from '../moments.ts';
 import type { Text } from '../types.ts';
-import type { ChangeRead, FieldChange, Moved } from './types.ts';
+import type { ChangeRead, FieldChange, Moved, Value } from './types.ts';
 
 /** Select list over what holdfast.changes_sql gives, alias h. */
 export const CHANGE_COLUMNS = `h.place, h.seq, ${atSql('h.at')}, ${atSql('h.committed_at')}, h.table_name, h.record, h.action, h.organization,
@@ -51,9 +51,9 @@ export function readChange(row: readonly Text[]): ChangeRow {
   };
 }
 
-function fieldsOf(action: ChangeRead['action'], changes: Record<string, Text | [Text, Text]>): FieldChange[] {
+function fieldsOf(action: ChangeRead['action'], changes: Record<string, Value | [Text, Text]>): FieldChange[] {
   return Object.entries(changes).map(([column, value]) => {
-    if (action === 'update') return { column, old: (value as [Text, Text])[0], new: (value as [Text, Text])[1] };
-    return action === 'insert' ? { column, old: null, new: value as Text } : { column, old: value as Text, new: null };
+    if (Array.isArray(value)) return { column, old: value[0], new: value[1] };
+    return { column, old: action === 'insert' ? null : value, new: action === 'delete' ? null : value };
   });
 }

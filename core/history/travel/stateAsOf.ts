@@ -2,11 +2,10 @@
 import { formatMoment } from '../../moment.ts';
 import type { Client } from '../../sql.ts';
 import { recordText } from '../record.ts';
-import type { Text } from '../types.ts';
 import { decodePlace, encodePlace } from './place.ts';
 import { ask, askOne, stream } from './stream.ts';
 import { findSubject, oidOf, recordOf, requireTenant } from './subject.ts';
-import type { Paging, Placed, Row, When } from './types.ts';
+import type { Paging, Placed, Row, Value, When } from './types.ts';
 import { cutAt, cutText } from './when.ts';
 
 export interface StateQuery extends Paging {
@@ -55,7 +54,7 @@ export async function stateAsOf(client: Client, query: StateQuery): Promise<Stat
   // Asked for here too, so that what is refused is refused before the first row is.
   const most = query.limit === undefined ? null : query.limit + 1;
   const write = () =>
-    askOne(client, 'select holdfast.as_of_sql($1::oid::regclass, $2, $3, $4, $5, $6)', [
+    askOne(client, 'select holdfast.as_of_sql($1::oid::regclass, $2, $3, $4, $5, $6, true)', [
       ...values,
       query.tenant ?? null,
       record,
@@ -65,10 +64,13 @@ export async function stateAsOf(client: Client, query: StateQuery): Promise<Stat
   await write();
   const lost = await ask(client, 'select holdfast.lost(t, $2) from holdfast.tables t where t.oid = $1', values);
   async function* rows(): AsyncGenerator<Placed<Row>> {
-    for await (const { columns, row } of stream(client, async () => (await write())!)) {
-      const item = Object.fromEntries(columns.map((name, i): [string, Text] => [name, row[i]!]));
+    for await (const { columns: all, row } of stream(client, async () => (await write())!)) {
+      const columns = all.slice(0, -1);
+      const item = Object.fromEntries(columns.map((name, i): [string, Value] => [name, row[i]!]));
+      const redacted = row.at(-1);
+      if (redacted) for (const name of Object.keys(JSON.parse(redacted))) item[name] = { redacted: true };
       const place = () => {
-        const record = recordText(subject.key.map((name) => item[name]!));
+        const record = recordText(subject.key.map((name) => item[name] as string));
         return encodePlace('state', { at: moment, table: subject.name, record });
       };
       yield { item, place };

@@ -1,8 +1,15 @@
 /** What time travel answers. Values are texts as PostgreSQL prints them under pinned settings; null is SQL NULL. */
 import type { Text } from '../types.ts';
 
+/** A value that was lawfully erased from history. */
+export interface Redacted {
+  readonly redacted: true;
+}
+
+export type Value = Text | Redacted;
+
 /** One row: column -> value. */
-export type Row = Readonly<Record<string, Text>>;
+export type Row = Readonly<Record<string, Value>>;
 
 /** A moment (ISO 8601, microseconds), a restore point, or the present. */
 export type When = { readonly moment: string } | { readonly restorePoint: string } | 'now';
@@ -39,8 +46,8 @@ export interface Who {
 export interface FieldChange {
   /** As the column was called then; it may have been renamed or dropped since. */
   readonly column: string;
-  readonly old: Text;
-  readonly new: Text;
+  readonly old: Value;
+  readonly new: Value;
 }
 
 /** One change of one record. */

@@ -1,6 +1,7 @@
 /** One try at an undo, in one REPEATABLE READ transaction: read, merge, write, check; then commit, or for a preview roll back. */
 import pg from 'pg';
 import { RestoreError } from '../../errors.ts';
+import { requireKnown } from '../../history/redacted.ts';
 import { formatMoment } from '../../moment.ts';
 import { type Client, literal } from '../../sql.ts';
 import { apply, countsOf } from '../apply.ts';
@@ -16,7 +17,7 @@ import { Decisions } from './decide.ts';
 import { type Desk, type Facts, stampSql } from './desk.ts';
 import { deletesAreSafe, directStatement } from './direct.ts';
 import { requireRecords } from './found.ts';
-import { mergeAll, missingTable, type RecordNet, writable } from './nets.ts';
+import { mergeAll, missingTable, nameless, type RecordNet, writable } from './nets.ts';
 import { Planned } from './planned.ts';
 import { joinMoves, type MarkedChange, type Raw, readSql, streamMarked } from './read.ts';
 import { readBackSql, wroteExactly } from './readBack.ts';
@@ -140,11 +141,7 @@ async function checkRequest(run: Run): Promise<void> {
 async function* plan(run: Run, changes: AsyncIterable<MarkedChange>): AsyncGenerator<RecordNet> {
   const { facts, request, selection, planned, decisions } = run;
   const checked = new Set<number>();
-  const known = checkTables(changes, (change) => {
-    const target = facts.targets.get(change.table);
-    if (!target) throw missingTable(change.table);
-  });
-  const carried = onlyWritable(facts.crossing.carry(known), facts);
+  const carried = onlyWritable(facts.crossing.carry(checkTables(changes, facts)), facts);
   const merged = mergeAll(joinMoves(carried), {
     ...(selection.columns ? { columns: selection.columns } : {}),
     decide: (table, record, conflict) => decisions.decide(table, record, conflict),
@@ -157,6 +154,7 @@ async function* plan(run: Run, changes: AsyncIterable<MarkedChange>): AsyncGener
     },
   });
   for await (const net of merged) {
+    if (net.action !== 'delete') requireKnown(net.after, facts.targets.get(net.table)!.bound.name, net.record);
     planned.add(net);
     yield net;
   }
@@ -168,16 +166,11 @@ async function* onlyWritable(changes: AsyncIterable<MarkedChange>, facts: Facts)
 }
 
 /** Before anything else looks at a change: its table must be one that can be written. */
-async function* checkTables(
-  changes: AsyncIterable<MarkedChange>,
-  first: (change: MarkedChange) => void,
-): AsyncGenerator<MarkedChange> {
-  const seen = new Set<number>();
+async function* checkTables(changes: AsyncIterable<MarkedChange>, facts: Facts): AsyncGenerator<MarkedChange> {
   for await (const change of changes) {
-    if (!seen.has(change.table)) {
-      seen.add(change.table);
-      first(change);
-    }
+    const target = facts.targets.get(change.table);
+    if (change.record === null) throw nameless(change, target?.bound.name);
+    if (!target) throw missingTable(change.table);
     yield change;
   }
 }

@@ -1,5 +1,6 @@
 /** Conflicts and what is decided on them: single choices first, then the policy. Counts all, keeps some to show. */
 import { ConfigError } from '../../errors.ts';
+import { shownText } from '../../history/redacted.ts';
 import type { Facts } from './desk.ts';
 import type { FieldConflict } from './merge.ts';
 import { tableOf } from './scope.ts';
@@ -52,7 +53,7 @@ export class Decisions {
     else if (this.#policy !== 'base' && this.#isStamped(table, conflict.column))
       return this.#leaveStamp(table, conflict.column!);
     const take = choice?.take ?? this.#policy;
-    this.add({ table: this.#names(table), record, ...conflict, take });
+    this.add({ table: this.#names(table), record, ...shown(conflict), take });
     return take;
   }
 
@@ -85,6 +86,12 @@ export class Decisions {
       );
     }
   }
+}
+
+function shown(conflict: FieldConflict): FieldConflict {
+  const { base, theirs, current } = conflict;
+  if (base === undefined || theirs === undefined || current === undefined) return conflict;
+  return { ...conflict, base: shownText(base), theirs: shownText(theirs), current: shownText(current) };
 }
 
 const name = (table: string, record: string, column: string | undefined): string =>

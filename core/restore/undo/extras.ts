@@ -1,4 +1,5 @@
 /** Records outside the scope that an undo needs: a parent that was deleted, a row that came to depend on one that goes. */
+import { markRedacted, requireKnown } from '../../history/redacted.ts';
 import type { Change, Text } from '../../history/types.ts';
 import type { Client } from '../../sql.ts';
 import { ident } from '../../sql.ts';
@@ -34,6 +35,8 @@ async function comeBack(client: Client, tenant: string, obstacle: Obstacle, fact
   facts.crossing.checkSince(parent.bound.id, last.seq, 'refuse');
   let carried = last;
   for await (const change of facts.crossing.carry(once(last))) carried = change;
+  const after = only(carried.changes as Record<string, Text>, parent);
+  requireKnown(after, parent.bound.name, last.record!);
   const by: By = { userId: last.userId, at: last.at, xid: String(last.xid) };
   return {
     offer: {
@@ -48,7 +51,7 @@ async function comeBack(client: Client, tenant: string, obstacle: Obstacle, fact
       action: 'insert',
       table: parent.bound.id,
       record: last.record!,
-      after: only(carried.changes as Record<string, Text>, parent),
+      after,
       by: [by],
     },
   };
@@ -73,7 +76,7 @@ async function lastDeletion(
   const row = rows[0];
   if (row?.action !== 'D') return undefined;
   return {
-    ...row,
+    ...markRedacted(row),
     seq: BigInt(row.seq),
     before: row.before === null ? null : BigInt(row.before),
     xid: BigInt(row.xid),

@@ -65,6 +65,20 @@ const bornSince = (table: number, record: string): RestoreError =>
     details: { table, record },
   });
 
+/** A change that names no record: its table has no key (`table` undefined), or the key was erased with the person it named. */
+export function nameless(change: MarkedChange, table: string | undefined): RestoreError {
+  if (table === undefined) {
+    return new RestoreError('HF_NO_KEY', `Table ${change.table} has no key, so its changes name no record.`, {
+      action: 'Leave that table out of the undo, by naming the tables to undo.',
+      details: { table: change.table },
+    });
+  }
+  return new RestoreError('HF_VALUE_REDACTED', `The key of a record of ${table} has been erased from the trail.`, {
+    action: 'Leave that table out of the undo, by naming the tables to undo, or name the records to undo.',
+    details: { table },
+  });
+}
+
 export const missingTable = (table: number): IntegrityError =>
   new IntegrityError(
     'HF_TABLE_GONE',

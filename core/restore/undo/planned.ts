@@ -1,5 +1,7 @@
 /** Gathers what an undo will do, row by row as it is found: all of it counted and hashed, some of it kept to show. */
 import { createHash, type Hash } from 'node:crypto';
+import { shownText } from '../../history/redacted.ts';
+import type { Text } from '../../history/types.ts';
 import type { Counts } from '../statement.ts';
 import type { Facts } from './desk.ts';
 import type { RecordNet } from './nets.ts';
@@ -39,7 +41,7 @@ export class Planned {
         table,
         record: net.record,
         action: net.action,
-        before,
+        before: before && shownRow(before),
         after,
         by: net.by,
         ...(included ? { included } : {}),
@@ -104,6 +106,9 @@ export class Planned {
     return counts;
   }
 }
+
+const shownRow = (row: Readonly<Record<string, Text>>): Record<string, Text> =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shownText(value)]));
 
 /** Columns come in the order of the changes that touched them, which says nothing about what will be done. */
 const sorted = (values: Readonly<Record<string, unknown>> | null) =>

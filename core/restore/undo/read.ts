@@ -1,5 +1,5 @@
 /** Reads the changes that an undo has to know, ordered by record, as a stream of chains ready to be merged. */
-import { RestoreError } from '../../errors.ts';
+import { markRedacted } from '../../history/redacted.ts';
 import type { Change, Text } from '../../history/types.ts';
 import { type Client, literal } from '../../sql.ts';
 import type { Selection } from './scope.ts';
@@ -26,11 +26,11 @@ export function readSql(tenant: string, selection: Selection): string[] {
     ? `with r as materialized (
          select c.table_id, c.record, min(c.at) as at, min(coalesce(c.before_seq, c.seq)) as place
            from holdfast.trail c where ${found} group by 1, 2)
-       select ${columns}, r.table_id as keyless, ${selection.undone} as undone
+       select ${columns}, r.table_id as known, ${selection.undone} as undone
          from r left join holdfast.trail c on c.table_id = r.table_id and c.record = r.record
           and c.at >= r.at - interval '10 minutes' and coalesce(c.before_seq, c.seq) >= r.place and ${own}
         order by ${ORDER}`
-    : `select ${columns}, c.table_id as keyless, true as undone from holdfast.trail c where ${found} order by ${ORDER}`;
+    : `select ${columns}, c.table_id as known, true as undone from holdfast.trail c where ${found} order by ${ORDER}`;
   return [
     'set local cursor_tuple_fraction = 1',
     'set local enable_hashjoin = off',
@@ -53,18 +53,16 @@ export type Raw = Omit<MarkedChange, 'seq' | 'before' | 'xid'> & {
   seq: string;
   before: string | null;
   xid: string;
-  keyless: number;
+  /** Where the change names no record, it is not found by it, and this is all that is known of it. */
+  known: number;
 };
 
-function toChange({ keyless, ...row }: Raw): MarkedChange {
-  if (row.record === null) {
-    throw new RestoreError('HF_NO_KEY', `Table ${keyless} has no key, so its changes name no record.`, {
-      action: 'Leave that table out of the undo, by naming the tables to undo.',
-      details: { table: keyless },
-    });
-  }
+function toChange({ known, ...row }: Raw): MarkedChange {
+  // What names no record was not joined, and nothing else is known of it.
+  if (row.record === null) return { ...row, table: known, seq: 0n, before: null, xid: 0n };
   return {
-    ...row,
+    ...markRedacted(row),
+    table: known,
     seq: BigInt(row.seq),
     before: row.before === null ? null : BigInt(row.before),
     xid: BigInt(row.xid),
