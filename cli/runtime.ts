@@ -50,6 +50,7 @@ export function located(settings: Settings, config: string): Settings {
     keys: resolve(base, settings.keys),
     personKeys: resolve(base, settings.personKeys),
     locations: settings.locations.map((location) => ({ ...location, store: storeLocation(location.store, base) })),
+    files: settings.files.map((set) => ({ ...set, from: storeLocation(set.from, base) })),
   };
 }
 

@@ -8,6 +8,7 @@ import { catalogCommand } from './catalog.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
+import { filesCommand } from './files.ts';
 import { historyCommand } from './history.ts';
 import { holdCommand } from './hold.ts';
 import { initCommand } from './init.ts';
@@ -36,7 +37,15 @@ import { validateCommand } from './validate.ts';
 
 export const commands: Readonly<Record<string, readonly Register[]>> = {
   'Protect a database:': [initCommand, installCommand, doctorCommand],
-  'Back up:': [backupCommand, syntheticCommand, listCommand, validateCommand, cleanupCommand, holdCommand],
+  'Back up:': [
+    backupCommand,
+    syntheticCommand,
+    listCommand,
+    validateCommand,
+    cleanupCommand,
+    holdCommand,
+    filesCommand,
+  ],
   'Keep copies:': [locationsCommand, replicateCommand, mediaCommand],
   'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [

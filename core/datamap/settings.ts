@@ -1,6 +1,8 @@
 /** The sections of holdfast.yaml beside the map: where backups and keys live, how long, and when. */
 import { isScalar } from 'yaml';
+import type { FileSetSetting } from '../files/types.ts';
 import type { Definition } from '../schedules/types.ts';
+import { fileSettings } from './fileSettings.ts';
 import { type LocationSetting, parseLocations } from './locations.ts';
 import { type Entry, type Reader, readYaml } from './nodes.ts';
 import { isDuration } from './parse.ts';
@@ -18,6 +20,8 @@ export interface Settings {
   readonly retention: RetentionSettings;
   /** @default DEFAULT_SCHEDULES of core/schedules/define.ts; an empty list is none */
   readonly schedules: readonly Definition[];
+  /** Users' files that belong to rows. @default none */
+  readonly files: readonly FileSetSetting[];
 }
 
 /** How long backups are kept. Numbers count backups of that kind; `trail` is how long history stays in the database. */
@@ -51,6 +55,7 @@ export function parseSettings(text: string, source = 'holdfast.yaml'): Settings 
     locations: parseLocations(reader, top.get('locations'), store),
     retention: retention(reader, top.get('retention')),
     schedules: scheduleSettings(reader, top.get('schedules')),
+    files: fileSettings(reader, top.get('files')),
   };
 }
 

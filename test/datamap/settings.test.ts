@@ -36,6 +36,7 @@ test('settings have defaults', () => {
     locations: [{ name: 'primary', kind: 'primary', store: './holdfast-store', medium: 'disk', site: 'here' }],
     retention: { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' },
     schedules: defineAll(DEFAULT_SCHEDULES),
+    files: [],
   });
   expect(parseSettings(`${MAP}schedules: []\n`).schedules).toEqual([]);
 });
@@ -53,6 +54,7 @@ test('settings are read', () => {
       define({ name: 'weekly', type: 'full', cron: '0 2 * * 0', timeZone: 'Europe/Paris', spread: 90, enabled: false }),
       define({ type: 'transaction_log', cron: '0 */4 * * *', tenant: '42', grace: 20, overlap: 'queue' }),
     ],
+    files: [],
   });
 });
 

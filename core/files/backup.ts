@@ -1,0 +1,161 @@
+/**
+ * A run of a file backup. Rows say which files there are and whose they are; the source says what has changed; only that is read.
+ * Contents are durable before the page that names them, pages before the manifest: a run is there as a whole or not at all.
+ */
+import type pg from 'pg';
+import { logStep } from '../catalog/record.ts';
+import type { Context } from '../context.ts';
+import { bind } from '../datamap/bind.ts';
+import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
+import type { BoundMap } from '../datamap/types.ts';
+import { ConfigError } from '../errors.ts';
+import { formatMoment } from '../moment.ts';
+import { Keyring } from '../snapshot/keyring.ts';
+import { openStore } from '../snapshot/store.ts';
+import { SHARED } from '../snapshot/types.ts';
+import { connect } from '../sql.ts';
+import { type FileFindings, Findings } from './findings.ts';
+import { lockForBackup } from './locks.ts';
+import { writeFileManifest } from './manifest.ts';
+import { newRunId } from './names.ts';
+import { removeNotes, writeNote } from './notes.ts';
+import { allTenants, checkSet, ownedPaths } from './owners.ts';
+import { openPrevious } from './previous.ts';
+import { SourceIndex } from './sourceIndex.ts';
+import { TenantRun } from './tenantRun.ts';
+import { FILES_FORMAT, FILES_VERSION, type FileManifest, type FilePage, type FileSet } from './types.ts';
+
+export interface FileBackupOptions {
+  /** @default every tenant, and files whose rows belong to none */
+  readonly tenant?: string;
+  /** Read every file, whether it seems to have changed or not. @default false */
+  readonly reread?: boolean;
+}
+
+export interface FileBackupReport extends FileFindings {
+  readonly manifest: FileManifest;
+}
+
+/** What was read since the last note that a killed run would have to read again. */
+const NOTE_BYTES = 256 << 20;
+const NOTE_MS = 30_000;
+
+/**
+ * @throws ConfigError HF_FILES_NONE, HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_TENANT_UNKNOWN; StoreError HF_FILES_BUSY,
+ * HF_FILES_SOURCE and those of the store; KeyError; DatabaseError
+ */
+export async function backUpFiles(
+  ctx: Context & { readonly databaseUrl: string },
+  sets: readonly FileSet[],
+  options: FileBackupOptions = {},
+): Promise<FileBackupReport> {
+  if (sets.length === 0) throw noSets();
+  const client = await connect(ctx.databaseUrl, 'holdfast-files');
+  try {
+    const bound = await bind(client, ctx.map);
+    for (const set of sets) checkSet(bound, set);
+    const scope = options.tenant ?? null;
+    if (scope !== null && scope !== SHARED && !(await tenantExists(client, bound, scope)))
+      throw await unknownTenant(client, bound, scope, ConfigError);
+    const locks = await lockForBackup(client, scope);
+    return await run(ctx, client, bound, sets, { ...options, scope, stillLocked: locks.mustHold });
+  } finally {
+    await client.end();
+  }
+}
+
+async function run(
+  ctx: Context,
+  client: pg.Client,
+  bound: BoundMap,
+  sets: readonly FileSet[],
+  options: FileBackupOptions & { readonly scope: string | null; readonly stillLocked: () => Promise<void> },
+): Promise<FileBackupReport> {
+  const { scope, reread = false } = options;
+  const { id: store } = await openStore(ctx, { create: true });
+  const startedAt = formatMoment(ctx.clock.now());
+  const id = newRunId(startedAt);
+  const keyring = new Keyring(ctx.store, ctx.keys, store);
+  const reader = { store: ctx.store, persons: ctx.persons, keyring };
+  const previous = await openPrevious(ctx, reader, store, scope);
+  const everyone = await allTenants(client, bound);
+  const tenants = scope === null ? [...everyone, SHARED] : [scope];
+  const pages = new Map<string, FilePage[]>();
+  const findings = new Findings();
+  const notes = new NoteTaker(ctx, { scope, run: id, store });
+  const numbers = new Map<string, number>();
+
+  for (const set of sets) {
+    // Rows of one tenant are few among all files: then each is asked for.
+    const index = scope === null ? await SourceIndex.read(set.source) : undefined;
+    ctx.progress.start(`files of ${set.name}`, index?.size ?? 0, 'steps');
+    for (const tenant of tenants) {
+      const tenantRun = new TenantRun({
+        ...{ ctx, keyring, set, tenant, run: id, index, findings, reread },
+        known: await previous.known(tenant, set.name),
+        onPage: (page, bytes) => notes.add(tenant, page, bytes),
+        nextNumber: () => {
+          const number = (numbers.get(tenant) ?? 0) + 1;
+          numbers.set(tenant, number);
+          return number;
+        },
+      });
+      const made = await tenantRun.back(await ownedPaths(client, bound, set, tenant, everyone));
+      if (made.length > 0) pages.set(tenant, [...(pages.get(tenant) ?? []), ...made]);
+    }
+    for (const file of index?.unclaimed() ?? []) findings.unowned(set.name, file);
+    ctx.progress.done();
+  }
+
+  await options.stillLocked();
+  const { totals, ...found } = findings.report();
+  const manifest = await writeFileManifest(ctx, {
+    format: FILES_FORMAT,
+    version: FILES_VERSION,
+    id,
+    store,
+    tenant: scope,
+    startedAt,
+    finishedAt: formatMoment(ctx.clock.now()),
+    sets: Object.fromEntries(
+      sets.map(({ name, source, table, column }) => [name, { source: source.description, table, column }]),
+    ),
+    tenants: Object.fromEntries(pages),
+    totals,
+  });
+  await removeNotes(ctx.store, scope, id);
+  await logStep(client, { backup: id, tenant: scope, step: 'files', result: 'ok', detail: manifest.totals });
+  return { ...found, relisted: [...found.relisted, ...previous.damaged], manifest };
+}
+
+/** Writes down now and then which pages are done. */
+class NoteTaker {
+  readonly #ctx: Context;
+  readonly #about: { readonly scope: string | null; readonly run: string; readonly store: string };
+  #pages: { tenant: string; page: FilePage }[] = [];
+  #bytes = 0;
+  #last = performance.now();
+  #number = 0;
+
+  constructor(ctx: Context, about: { readonly scope: string | null; readonly run: string; readonly store: string }) {
+    this.#ctx = ctx;
+    this.#about = about;
+  }
+
+  /** `bytes`: read for this page. */
+  async add(tenant: string, page: FilePage, bytes: number): Promise<void> {
+    this.#pages.push({ tenant, page });
+    this.#bytes += bytes;
+    if (this.#bytes < NOTE_BYTES && performance.now() - this.#last < NOTE_MS) return;
+    const { scope, run, store } = this.#about;
+    await writeNote(this.#ctx, scope, ++this.#number, { run, store, pages: this.#pages });
+    this.#pages = [];
+    this.#bytes = 0;
+    this.#last = performance.now();
+  }
+}
+
+export const noSets = (): ConfigError =>
+  new ConfigError('HF_FILES_NONE', 'holdfast.yaml names no files.', {
+    action: 'Add a section files: with a name, from:, table: and column: of each set; docs/files.md shows one.',
+  });
