@@ -17,6 +17,8 @@ const SHAPES = {
   secondaryVaultKeyArn: /^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/[\w-]+$/,
   /** Printed by the primary stack; the air-gapped one reads that bucket. */
   vaultKeyArn: /^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/[\w-]+$/,
+  /** File of the public keys that the air-gapped account believes, as `holdfast audit public-key` writes it. */
+  publicKeys: /^./,
   airGappedAccount: /^\d{12}$/,
   airGappedRegion: /^[a-z]{2}(-[a-z]+)+-\d$/,
   /** Path of holdfast.yaml, from the top of the project. */
@@ -29,6 +31,8 @@ const SHAPES = {
   databaseName: /^./,
   databaseSecretArn: /^/,
   databaseSecretKeyArn: /^arn:aws[\w-]*:kms:/,
+  /** Customer key of the database's storage, from under which snapshots are copied. */
+  databaseStorageKeyArn: /^arn:aws[\w-]*:kms:/,
   /** PEM file of the authorities that the database's certificate is checked against. */
   databaseCa: /^./,
   databaseInstance: /^[A-Za-z][\w-]{0,62}$/,

@@ -75,13 +75,14 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       env: primary,
     });
   }
-  if (settings.get('airGappedAccount') && ready('air-gapped', 'vaultKeyArn')) {
+  if (settings.get('airGappedAccount') && ready('air-gapped', 'vaultKeyArn', 'publicKeys')) {
     const airGapped = settings.need('airGappedAccount');
     new AirGappedStack(app, `${name}-air-gapped`, {
       installation,
       account: airGapped,
       sourceKeyArn: keyIn(settings, 'vaultKeyArn', account, primaryRegion),
       map,
+      publicKeys: settings.path('publicKeys'),
       emails,
       env: { account: airGapped, region: settings.get('airGappedRegion') ?? secondaryRegion ?? primaryRegion },
     });
@@ -118,9 +119,14 @@ function databaseOf(settings: CloudSettings): Omit<ProtectedDatabase, 'network'>
     name: settings.need('databaseName'),
     secretArn: settings.need('databaseSecretArn'),
     ...(settings.get('databaseSecretKeyArn') ? { secretKeyArn: settings.need('databaseSecretKeyArn') } : {}),
-    ...(identifier ? { snapshots: { kind: cluster ? 'cluster' : 'instance', identifier } } : {}),
+    ...(identifier ? { snapshots: { kind: cluster ? 'cluster' : 'instance', identifier, ...keyOf(settings) } } : {}),
   };
 }
+
+const keyOf = (settings: CloudSettings): { keyArn?: string } => {
+  const keyArn = settings.get('databaseStorageKeyArn');
+  return keyArn === undefined ? {} : { keyArn };
+};
 
 function networkOf(settings: CloudSettings): NetworkIds | undefined {
   const vpcId = settings.get('vpcId');

@@ -1,12 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import {
-  Alarm,
-  ComparisonOperator,
-  type IMetric,
-  MathExpression,
-  Metric,
-  TreatMissingData,
-} from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
@@ -40,27 +33,19 @@ export class Alarms extends Construct {
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
     this.#action = new SnsAction(props.topic);
+    const period = Duration.minutes(5);
     for (const [name, { stateMachine }] of Object.entries(props.workflows)) {
-      const runs = {
-        failed: stateMachine.metricFailed(),
-        timedOut: stateMachine.metricTimedOut(),
-        aborted: stateMachine.metricAborted(),
-      };
-      const metric = new MathExpression({
-        expression: 'failed + timedOut + aborted',
-        usingMetrics: runs,
-        period: Duration.minutes(5),
-      });
-      this.#add(`${name}-failed`, `The workflow ${name} failed, timed out or was aborted.`, metric, 1);
+      this.#add(`${name}-failed`, `The workflow ${name} failed.`, stateMachine.metricFailed({ period }), 1);
+      this.#add(`${name}-timed-out`, `The workflow ${name} took too long.`, stateMachine.metricTimedOut({ period }), 1);
     }
     for (const [name, hours] of Object.entries(props.atLeastEvery ?? {}))
       this.#quiet(name, hours, props.workflows[name]);
     for (const [name, handler] of Object.entries(props.handlers ?? {})) {
-      const metric = handler.function.metricThrottles({ period: Duration.minutes(5) });
+      const metric = handler.function.metricThrottles({ period });
       this.#add(`${name}-throttled`, `The function ${name} was throttled for a quarter of an hour.`, metric, 1, 3);
     }
     for (const [name, queue] of Object.entries(props.queues ?? {})) {
-      const metric = queue.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5) });
+      const metric = queue.metricApproximateNumberOfMessagesVisible({ period });
       this.#add(
         `${name}-not-empty`,
         `Something could not be started or delivered: look into the queue ${name}.`,

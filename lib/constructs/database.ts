@@ -19,7 +19,12 @@ export interface ProtectedDatabase {
   /** @default functions run in no network, and the database is reached over the internet */
   readonly network?: HandlerNetwork;
   /** What RDS is asked to take snapshots of. @default nothing: there is no workflow of snapshots */
-  readonly snapshots?: { readonly kind: 'instance' | 'cluster'; readonly identifier: string };
+  readonly snapshots?: {
+    readonly kind: 'instance' | 'cluster';
+    readonly identifier: string;
+    /** ARN of the customer key of its storage. @default none, or the account's own */
+    readonly keyArn?: string;
+  };
 }
 
 /** A network that is there already. */

@@ -28,7 +28,10 @@ export interface FleetProps {
   readonly database?: ProtectedDatabase;
   /** Values of definitions beside `topic`, by name. @default none */
   readonly values?: Readonly<Record<string, string>>;
-  /** On which resources the further actions of a workflow and its handlers are allowed, by their service, e.g. `rds`. @default none */
+  /**
+   * On which resources the further actions of a workflow and its handlers are allowed, by how the action begins; the longest that fits
+   * counts, so `rds:Describe` goes before `rds:`. @default none
+   */
   readonly resources?: Readonly<Record<string, readonly string[]>>;
   /** Fixed names of roles, by handler. @default made by CloudFormation */
   readonly roleName?: (handler: string) => string;
@@ -112,14 +115,18 @@ export class Fleet extends Construct {
     return workflow;
   }
 
-  /** Each service's actions on that service's resources. */
+  /** Each of the actions on its resources. */
   #further(who: string, actions: readonly string[] = []): PolicyStatement[] {
-    const byService = Map.groupBy(actions, (action) => action.split(':')[0]!);
-    return [...byService].map(([service, own]) => {
-      const resources = this.#props.resources?.[service];
-      if (!resources?.length) throw new SynthError(`resources.${service}`, `those that ${who} may use`, undefined);
-      return new PolicyStatement({ actions: own, resources: [...resources] });
+    const resources = this.#props.resources ?? {};
+    const byBeginning = Map.groupBy(actions, (action) => {
+      const fitting = Object.keys(resources).filter((beginning) => action.startsWith(beginning));
+      const longest = fitting.sort((a, b) => b.length - a.length)[0];
+      if (longest === undefined) throw new SynthError('resources', `those on which ${who} may ${action}`, undefined);
+      return longest;
     });
+    return [...byBeginning].map(
+      ([beginning, own]) => new PolicyStatement({ actions: own, resources: [...resources[beginning]!] }),
+    );
   }
 }
 

@@ -22,6 +22,8 @@ export interface AirGappedStackProps extends StackProps {
   readonly sourceKeyArn: string;
   /** Path of holdfast.yaml. */
   readonly map: string;
+  /** Path of the public keys whose signatures it believes; brought over by hand, since whoever sends backups must not say who to trust. */
+  readonly publicKeys: string;
   /** When it pulls. @default the first day of each quarter at 04:00 */
   readonly cron?: string;
   readonly emails?: readonly string[];
@@ -39,6 +41,7 @@ export class AirGappedStack extends Stack {
       installation,
       account,
       map: file,
+      publicKeys,
       sourceKeyArn,
       cron = '0 4 1 1,4,7,10 *',
       lockDays = 400,
@@ -60,7 +63,7 @@ export class AirGappedStack extends Stack {
       topicName: `${installation.name}-air-gap`,
       ...(props.emails ? { emails: props.emails } : {}),
     });
-    const map = new MapLayer(this, 'Map', { map: file });
+    const map = new MapLayer(this, 'Map', { map: file, publicKeys });
     const idempotency = new IdempotencyTable(this, 'Idempotency');
     const fleet = new Fleet(this, 'Fleet', {
       workflows: WORKFLOWS.filter(({ place }) => place === 'air-gapped'),
@@ -72,7 +75,7 @@ export class AirGappedStack extends Stack {
       environment: {
         ...map.environment,
         HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
-        HOLDFAST_SOURCE: `s3://${installation.vaultName(installation.primaryRegion)}/?region=${installation.primaryRegion}`,
+        HOLDFAST_SOURCE_STORE: `s3://${installation.vaultName(installation.primaryRegion)}/?region=${installation.primaryRegion}`,
         HOLDFAST_TOPIC: notifications.topic.topicArn,
         HOLDFAST_IDEMPOTENCY: idempotency.table.tableName,
       },

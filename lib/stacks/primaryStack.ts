@@ -19,7 +19,7 @@ import { Notifications } from '../constructs/notifications.ts';
 import { Parameters } from '../constructs/parameters.ts';
 import { scheduledRuns } from '../constructs/scheduledRuns.ts';
 import { Schedules } from '../constructs/schedules.ts';
-import { snapshotResources } from '../constructs/snapshotRights.ts';
+import { grantSnapshotKeys, snapshotResources } from '../constructs/snapshotRights.ts';
 import { Vault, type VaultLock, type VaultReplica } from '../constructs/vault.ts';
 import type { Installation } from '../installation.ts';
 import { SynthError } from '../synthError.ts';
@@ -98,15 +98,26 @@ export class PrimaryStack extends Stack {
         HOLDFAST_PERSON_KEYS: installation.personKeyTable,
         HOLDFAST_TOPIC: notifications.topic.topicArn,
         HOLDFAST_IDEMPOTENCY: idempotency.table.tableName,
-        ...(replica ? { HOLDFAST_REPLICA: `s3://${replica.bucketName}/?region=${installation.secondaryRegion}` } : {}),
+        HOLDFAST_SNAPSHOT_DAYS: String(props.settings.retention.daily),
+        ...(replica
+          ? {
+              HOLDFAST_REPLICA: `s3://${replica.bucketName}/?region=${installation.secondaryRegion}`,
+              HOLDFAST_SECONDARY_REGION: installation.secondaryRegion!,
+              HOLDFAST_SECONDARY_KEY: replica.keyArn,
+            }
+          : {}),
       },
       ...(database.snapshots
         ? {
             values: { database: database.snapshots.identifier, databaseKind: database.snapshots.kind },
-            resources: { rds: snapshotResources(this, installation, database.snapshots) },
+            resources: snapshotResources(this, installation, database.snapshots),
           }
         : {}),
     });
+    const copier = fleet.handlers.get('functions/snapshot/copy.ts');
+    if (copier && replica) {
+      grantSnapshotKeys(copier, [replica.keyArn, ...(database.snapshots?.keyArn ? [database.snapshots.keyArn] : [])]);
+    }
     const runs = scheduledRuns(props.settings, fleet.workflows);
     const schedules = new Schedules(this, 'Schedules', {
       groupName: installation.scheduleGroup,

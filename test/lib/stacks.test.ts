@@ -10,6 +10,7 @@ import { ACCOUNT, newApp, PRIMARY, SECONDARY } from './world.ts';
 const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
 const key = (id: string) => `arn:aws:kms:${PRIMARY}:${ACCOUNT}:key/${id}`;
 const terms = { lock: { mode: 'governance', days: 35 }, removedVersionDays: 35 } as const;
+const PUBLIC_KEYS = 'sample/public-keys.pem';
 const MAP = 'sample/holdfast.yaml';
 const OTHER_ACCOUNT = '444455556666';
 
@@ -28,6 +29,7 @@ function stacks(): Record<'keys' | 'secondary' | 'airGapped', Stack> {
       installation,
       account: OTHER_ACCOUNT,
       map: MAP,
+      publicKeys: PUBLIC_KEYS,
       sourceKeyArn: key('1'),
       env: { account: OTHER_ACCOUNT, region: SECONDARY },
     }),
@@ -59,7 +61,14 @@ test('the air-gapped copy is in another account, and nobody there can delete it'
     ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 400 } } },
   });
   expect(
-    () => new AirGappedStack(newApp(), 'A', { installation, account: ACCOUNT, map: MAP, sourceKeyArn: key('1') }),
+    () =>
+      new AirGappedStack(newApp(), 'A', {
+        installation,
+        account: ACCOUNT,
+        map: MAP,
+        publicKeys: PUBLIC_KEYS,
+        sourceKeyArn: key('1'),
+      }),
   ).toThrow('another account');
 });
 
