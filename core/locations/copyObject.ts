@@ -12,13 +12,16 @@ export interface Expected {
   readonly sha256: string;
 }
 
-/** The reading side failed, not the writing one. `cause` is what it said. */
-export class ReadFailed extends Error {
+/** The reading side failed, not the writing one. It says what `cause` says. */
+export class ReadFailed extends HoldfastError {
   override readonly name = 'ReadFailed';
-  constructor(cause: unknown) {
-    super('the object could not be read', { cause });
+  constructor(cause: HoldfastError) {
+    super(cause.code, cause.message, { cause, action: cause.action, details: cause.details });
   }
 }
+
+/** What to throw where reading failed. An error that is not of the domain stays as it is. */
+const readFailed = (cause: unknown): unknown => (cause instanceof HoldfastError ? new ReadFailed(cause) : cause);
 
 /**
  * Streams an object over and hashes what passes. Bytes other than expected end the write before the object exists.
@@ -51,7 +54,7 @@ export async function copyObject(
 /** A whole small object. @throws ReadFailed */
 export const readFrom = (source: ObjectStore, name: string): Promise<Buffer> =>
   source.get(name).catch((cause: unknown) => {
-    throw new ReadFailed(cause);
+    throw readFailed(cause);
   });
 
 /** Reads an object that is there. @throws IntegrityError HF_OBJECT_CORRUPT, HF_OBJECT_MISSING, HF_OBJECT_TRUNCATED */
@@ -85,7 +88,7 @@ async function* windows(store: ObjectStore, name: string, size: number): AsyncGe
   let next = size > 0 ? read(0) : undefined;
   for (let offset = 0; next; offset += WINDOW) {
     const bytes: Buffer = await next.catch((cause: unknown) => {
-      throw new ReadFailed(cause);
+      throw readFailed(cause);
     });
     next = offset + WINDOW < size ? read(offset + WINDOW) : undefined;
     yield bytes;

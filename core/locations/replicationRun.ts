@@ -157,10 +157,10 @@ export class ReplicationRun {
     const fault = error instanceof ReadFailed ? error.cause : error;
     if (fault instanceof IntegrityError) return fault;
     if (fault instanceof KeyError && ['HF_KEY_WRONG', 'HF_KEY_MISSING'].includes(fault.code)) return fault;
-    if (!(error instanceof ReadFailed && fault instanceof HoldfastError)) throw fault;
+    if (!(error instanceof ReadFailed)) throw error;
     // One bad sector is a fault of that object; a source that answers nothing at all is not.
     await this.#job.source.get(MARKER);
-    return fault;
+    return error;
   }
 
   #chain(id: string, parent: string | null): IntegrityError {
