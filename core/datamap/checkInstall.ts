@@ -50,7 +50,7 @@ async function checkTriggers(client: Client, bound: BoundMap, live: Map<number, 
   const { rows } = await client.query<TriggerState>(
     `select t.tgrelid::int8::float8 as oid, array_agg(distinct t.tgenabled::text) as enabled, bit_or(t.tgtype::int) as bits
        from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
-      where n.nspname = 'holdfast' and not t.tgisinternal and t.tgrelid = any($1::oid[])
+      where n.nspname = 'holdfast' and (not t.tgisinternal or t.tgparentid <> 0) and t.tgrelid = any($1::oid[])
       group by t.tgrelid`,
     [oids],
   );

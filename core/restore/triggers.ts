@@ -19,7 +19,7 @@ interface Found extends SuspendedTrigger {
 
 const RESTORE: Readonly<Record<string, string>> = { O: 'enable', A: 'enable always', R: 'enable replica' };
 
-/** Row and statement triggers that would fire on these tables, partitions included. */
+/** Row and statement triggers that would fire on these tables, partitions included; up to PostgreSQL 14 theirs count as internal. */
 export async function findTriggers(client: Client, tables: readonly StagedTable[]): Promise<Found[]> {
   const { rows } = await client.query(
     `with recursive tree as (
@@ -29,7 +29,7 @@ export async function findTriggers(client: Client, tables: readonly StagedTable[
        from tree join pg_trigger t on t.tgrelid = tree.oid
        join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
        join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
-      where not t.tgisinternal and t.tgconstraint = 0 and t.tgenabled <> 'D' and pn.nspname <> 'holdfast'
+      where (not t.tgisinternal or t.tgparentid <> 0) and t.tgconstraint = 0 and t.tgenabled <> 'D' and pn.nspname <> 'holdfast'
       order by 1, 2, 3`,
     [tables.map((t) => t.target.bound.oid)],
   );
@@ -43,14 +43,15 @@ export async function findTriggers(client: Client, tables: readonly StagedTable[
 
 /**
  * Suspends them for this transaction and returns what puts them back. Takes SHARE ROW EXCLUSIVE on each table. One ALTER TABLE
- * a table, and nothing else in it: whatever watches schema changes then sees that none happened.
+ * a table, and nothing else in it: whatever watches schema changes then sees that none happened. ONLY, because a trigger that
+ * somebody switched off in one partition has to stay off there.
  */
 export async function suspend(client: Client, found: readonly Found[]): Promise<() => Promise<void>> {
   const tables = [...Map.groupBy(found, (t) => t.sql)];
   const alter = async (action: (t: Found) => string) => {
     for (const [sql, triggers] of tables) {
       await client.query(
-        `alter table ${sql} ${triggers.map((t) => `${action(t)} trigger ${ident(t.trigger)}`).join(', ')}`,
+        `alter table only ${sql} ${triggers.map((t) => `${action(t)} trigger ${ident(t.trigger)}`).join(', ')}`,
       );
     }
   };

@@ -44,7 +44,7 @@ test("all is well after install, and bind knows the tables' ids", async () => {
 async function triggersOf(table: string): Promise<string[]> {
   const { rows } = await client.query(
     `select quote_ident(tgname) as name from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-      where p.pronamespace = 'holdfast'::regnamespace and not tgisinternal and tgrelid = $1::regclass`,
+      where p.pronamespace = 'holdfast'::regnamespace and (not tgisinternal or tgparentid <> 0) and tgrelid = $1::regclass`,
     [table],
   );
   return rows.map((row) => row.name);
