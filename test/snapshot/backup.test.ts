@@ -227,7 +227,8 @@ describe('what is asked for and cannot be made', () => {
 
   test('a table that is not captured is named', async () => {
     const other = await makeWorld({ directory: await temporaryDirectory() });
-    await other.client.query('set event_triggers = off'); // else they are enabled again at once
+    for (const name of ['ddl', 'drop', 'rewrite']) // else they are enabled again at once
+      await other.client.query(`alter event trigger holdfast_${name} disable`);
     await other.client.query('alter table public.tags disable trigger all');
     await expect(backup(other.ctx, { type: 'full' })).rejects.toMatchObject({
       code: 'HF_NOT_PROTECTED',
