@@ -1,15 +1,16 @@
-/** A function's module and all that it imports, as the few files that Lambda loads. */
+/** Functions' modules and all that they import, as the few files that Lambda loads. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuildOptions, buildSync } from 'esbuild';
+import { type BuildOptions, type BuildResult, buildSync } from 'esbuild';
 import { SynthError } from './synthError.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-/** How this project starts a thread; the other file becomes a bundle of its own, beside the first. */
-const WORKER = /new URL\(['"](\.\/\w+)\.ts['"],\s*import\.meta\.url\)/g;
+/** How this project starts a thread; the other file is loaded from beside the first. */
+const WORKER = /new URL\(['"]\.\/(\w+)\.ts['"],\s*import\.meta\.url\)/g;
 
 const OPTIONS = {
   bundle: true,
+  splitting: true, // parsed and minified once for all functions; what is imported late is read late
   platform: 'node',
   format: 'esm',
   target: 'node24',
@@ -18,6 +19,7 @@ const OPTIONS = {
   sourcemap: 'linked',
   sourcesContent: false,
   outExtension: { '.js': '.mjs' },
+  chunkNames: '[name]-[hash]',
   absWorkingDir: ROOT,
   outdir: join(ROOT, 'out'), // nothing is written there; paths in source maps are relative to it, the same on every machine
   write: false,
@@ -30,42 +32,78 @@ const OPTIONS = {
   logLevel: 'error',
 } as const satisfies BuildOptions;
 
+/** Texts by file name, for each entry that was built. */
+const built = new Map<string, ReadonlyMap<string, string>>();
+
 /**
- * Writes the bundle of a module into a folder: `index.mjs`, which exports `handler`, the threads it starts, and source maps. The same
- * sources give the same bytes on every machine.
+ * Builds several entries at once, which takes little longer than one. `writeBundle` then only writes.
+ * @throws SynthError when there is no such module
+ */
+export function prepareBundles(entries: readonly string[]): void {
+  const missing = entries.filter((entry) => !built.has(entry));
+  if (missing.length === 0) return;
+  for (const entry of missing) {
+    if (!existsSync(join(ROOT, entry))) {
+      throw new SynthError('entry', 'the path of a module, from the top of the project', entry);
+    }
+  }
+  // `functions/backup/plan` and so on; workers are flat, as the code that starts them expects them beside itself.
+  const entryPoints = Object.fromEntries(missing.map((entry) => [nameOf(entry), entry]));
+  const first = buildSync({ ...OPTIONS, entryPoints });
+  const workers = threadsIn(first);
+  const result =
+    workers.size === 0
+      ? first
+      : buildSync({ ...OPTIONS, entryPoints: { ...entryPoints, ...Object.fromEntries(workers) } });
+  for (const entry of missing) built.set(entry, filesOf(nameOf(entry), result, [...workers.keys()]));
+}
+
+/**
+ * Writes the bundle of a module into a folder: `index.mjs`, which exports `handler`, what it imports, the threads that it can start, and
+ * source maps. The same sources give the same bytes on every machine.
  *
  * @param entry path from the top of the project
  * @returns bytes, source maps left out
- * @throws SynthError when there is no such module
  */
-export function bundle(entry: string, folder: string): number {
-  if (!existsSync(join(ROOT, entry))) {
-    throw new SynthError('entry', 'the path of a module, from the top of the project', entry);
-  }
+export function writeBundle(entry: string, folder: string): number {
+  prepareBundles([entry]);
   let size = 0;
-  for (const [name, text] of build(entry, 'index')) {
+  for (const [name, text] of built.get(entry)!) {
     writeFileSync(join(folder, name), text);
     if (!name.endsWith('.map')) size += Buffer.byteLength(text);
   }
   return size;
 }
 
-/** Texts by file name: `<name>.mjs`, its map, and the same for each thread that it can start. */
-function build(entry: string, name: string): Map<string, string> {
-  const { outputFiles, metafile } = buildSync({ ...OPTIONS, entryPoints: { [name]: entry } });
-  const files = new Map(outputFiles.map((file) => [basename(file.path), file.text]));
-  const workers = new Set<string>();
+type Result = BuildResult<typeof OPTIONS>;
+
+/** Modules that are started as threads, by the name of their file. */
+function threadsIn({ metafile }: Result): Map<string, string> {
+  const threads = new Map<string, string>();
   for (const input of Object.keys(metafile.inputs)) {
-    if (input.startsWith('node_modules/')) continue;
-    for (const [, worker] of readFileSync(join(ROOT, input), 'utf8').matchAll(WORKER)) {
-      workers.add(join(dirname(input), `${worker}.ts`));
+    if (input.includes('node_modules/')) continue;
+    for (const [, name] of readFileSync(join(ROOT, input), 'utf8').matchAll(WORKER)) {
+      threads.set(name!, join(dirname(input), `${name}.ts`));
     }
   }
-  for (const worker of workers) {
-    const workerName = basename(worker, '.ts');
-    for (const [file, text] of build(worker, workerName)) files.set(file, text);
-    const main = `${name}.mjs`;
-    files.set(main, files.get(main)!.replaceAll(`"./${workerName}.ts"`, `"./${workerName}.mjs"`));
-  }
+  return threads;
+}
+
+/** What one entry reaches, with its own file as `index.mjs`. */
+function filesOf(name: string, { outputFiles, metafile }: Result, threads: readonly string[]): Map<string, string> {
+  const text = new Map(outputFiles.map((file) => [basename(file.path), file.text]));
+  const files = new Map<string, string>();
+  const add = (output: string): void => {
+    if (files.has(output)) return;
+    const code = text.get(output)!.replace(WORKER, 'new URL("./$1.mjs",import.meta.url)');
+    files.set(output, code);
+    files.set(`${output}.map`, text.get(`${output}.map`)!);
+    for (const { path, external } of metafile.outputs[join('out', output)]!.imports) if (!external) add(basename(path));
+    for (const thread of threads) if (code.includes(`"./${thread}.mjs"`)) add(`${thread}.mjs`);
+  };
+  add(`${name}.mjs`);
+  files.set('index.mjs', `export { handler } from './${name}.mjs';\n`);
   return files;
 }
+
+const nameOf = (entry: string): string => entry.replace(/\.ts$/, '').replaceAll('/', '-');

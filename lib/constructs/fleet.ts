@@ -1,6 +1,8 @@
+import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { HandlerEntry, WorkflowEntry } from '../../functions/catalogue.ts';
+import { prepareBundles } from '../bundle.ts';
 import { SynthError } from '../synthError.ts';
 import { grantCredentials, type ProtectedDatabase } from './database.ts';
 import { Handler } from './handler.ts';
@@ -48,6 +50,9 @@ export class Fleet extends Construct {
   constructor(scope: Construct, id: string, props: FleetProps) {
     super(scope, id);
     this.#props = props;
+    if (Stack.of(this).bundlingRequired) {
+      prepareBundles(props.workflows.flatMap((workflow) => Object.values(workflow.handlers).map(({ entry }) => entry)));
+    }
     const handlers = new Map<string, Handler>();
     const workflows: Record<string, Workflow> = {};
     for (const workflow of props.workflows) {

@@ -15,7 +15,7 @@ import {
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { accept } from '../accept.ts';
-import { bundle } from '../bundle.ts';
+import { writeBundle } from '../bundle.ts';
 import { SynthError } from '../synthError.ts';
 
 /** What stands in for the code where `aws:cdk:bundling-stacks` leaves the stack out: templates are then made in a moment. */
@@ -120,7 +120,7 @@ export class Handler extends Construct {
     if (!Stack.of(this).bundlingRequired) return make(Code.fromInline(NOT_BUNDLED));
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-bundle-'));
     try {
-      this.node.addMetadata('bundle-bytes', bundle(entry, folder));
+      this.node.addMetadata('bundle-bytes', writeBundle(entry, folder));
       return make(Code.fromAsset(folder)); // copied into the cloud assembly before this returns
     } finally {
       rmSync(folder, { recursive: true });
