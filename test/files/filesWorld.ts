@@ -30,7 +30,7 @@ export interface FilesWorld extends World {
 export async function makeDatabase(): Promise<World> {
   const world = await makeWorld({
     directory: await temporaryDirectory(),
-    fill: (client) => createSample(client, { tenants: 3, usersPerTenant: 3, entriesPerUser: 30 }),
+    fill: (client) => createSample(client, { tenants: 3, usersPerTenant: 3, entriesPerUser: 16 }),
   });
   await world.client.query('create table public.first_notes as table public.voice_notes');
   return world;
