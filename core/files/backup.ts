@@ -30,13 +30,14 @@ export interface FileBackupOptions {
   readonly tenant?: string;
   /** Read every file, whether it seems to have changed or not. @default false */
   readonly reread?: boolean;
+  /** A killed run reads again at most so many bytes, and what one page lists. @default 256 MiB */
+  readonly noteBytes?: number;
 }
 
 export interface FileBackupReport extends FileFindings {
   readonly manifest: FileManifest;
 }
 
-/** What was read since the last note that a killed run would have to read again. */
 const NOTE_BYTES = 256 << 20;
 const NOTE_MS = 30_000;
 
@@ -82,7 +83,7 @@ async function run(
   const tenants = scope === null ? [...everyone, SHARED] : [scope];
   const pages = new Map<string, FilePage[]>();
   const findings = new Findings();
-  const notes = new NoteTaker(ctx, { scope, run: id, store });
+  const notes = new NoteTaker(ctx, { scope, run: id, store }, options.noteBytes ?? NOTE_BYTES);
   const numbers = new Map<string, number>();
 
   for (const set of sets) {
@@ -128,25 +129,33 @@ async function run(
   return { ...found, relisted: [...found.relisted, ...previous.damaged], manifest };
 }
 
+interface NoteScope {
+  readonly scope: string | null;
+  readonly run: string;
+  readonly store: string;
+}
+
 /** Writes down now and then which pages are done. */
 class NoteTaker {
   readonly #ctx: Context;
-  readonly #about: { readonly scope: string | null; readonly run: string; readonly store: string };
+  readonly #about: NoteScope;
+  readonly #every: number;
   #pages: { tenant: string; page: FilePage }[] = [];
   #bytes = 0;
   #last = performance.now();
   #number = 0;
 
-  constructor(ctx: Context, about: { readonly scope: string | null; readonly run: string; readonly store: string }) {
+  constructor(ctx: Context, about: NoteScope, every: number) {
     this.#ctx = ctx;
     this.#about = about;
+    this.#every = every;
   }
 
   /** `bytes`: read for this page. */
   async add(tenant: string, page: FilePage, bytes: number): Promise<void> {
     this.#pages.push({ tenant, page });
     this.#bytes += bytes;
-    if (this.#bytes < NOTE_BYTES && performance.now() - this.#last < NOTE_MS) return;
+    if (this.#bytes < this.#every && performance.now() - this.#last < NOTE_MS) return;
     const { scope, run, store } = this.#about;
     await writeNote(this.#ctx, scope, ++this.#number, { run, store, pages: this.#pages });
     this.#pages = [];
