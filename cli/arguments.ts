@@ -10,3 +10,7 @@ export function positiveInteger(text: string, option: string): number {
     details: { option, got: text },
   });
 }
+
+/** @throws ConfigError HF_ARGUMENT_INVALID */
+export const nonNegativeInteger = (text: string, option: string): number =>
+  text === '0' ? 0 : positiveInteger(text, option);

@@ -27,7 +27,9 @@ import { restoreCommand } from './restore.ts';
 import { restoreDatabaseCommand } from './restoreDatabase.ts';
 import { restorePointCommand } from './restorePoint.ts';
 import { restoresCommand } from './restores.ts';
+import { schedulesCommand } from './schedules.ts';
 import { schemaDriftCommand } from './schemaDrift.ts';
+import { serveCommand } from './serve.ts';
 import { syntheticCommand } from './synthetic.ts';
 import { timelineCommand } from './timeline.ts';
 import { transferCommand } from './transfer.ts';
@@ -46,6 +48,7 @@ export const commands: Readonly<Record<string, readonly Register[]>> = {
     holdCommand,
     filesCommand,
   ],
+  'By the clock:': [schedulesCommand, serveCommand],
   'Keep copies:': [locationsCommand, replicateCommand, mediaCommand],
   'Look back:': [historyCommand, asOfCommand, diffCommand, activityCommand, timelineCommand],
   'Get things back:': [

@@ -24,6 +24,8 @@ export interface TickReport {
   readonly failed: readonly RunNote[];
   readonly late: readonly RunNote[];
   readonly faults: readonly { readonly schedule: string; readonly message: string }[];
+  /** Runs under way now. */
+  readonly running: number;
   /** When there will be something to do again, apart from runs ending; null: not as things are. */
   readonly nextLook: number | null;
 }
@@ -47,16 +49,18 @@ export async function tick(client: pg.Client, workflows: Workflows, options: Tic
     failed: [...ended.failed, ...failed],
     late,
     faults,
-    nextLook: await nextLook(client, now),
+    ...(await outlook(client, now)),
   };
 }
 
-async function nextLook(client: pg.Client, now: number): Promise<number | null> {
-  const { rows } = await client.query<{ next: number | null }>(
-    `select ${epochSql('least(next_run, next_wait)')} as next from
+async function outlook(client: pg.Client, now: number): Promise<{ running: number; nextLook: number | null }> {
+  const { rows } = await client.query<{ running: number; nextLook: number | null }>(
+    `select running, ${epochSql('least(next_run, next_wait)')} as "nextLook" from
        (select min(next_run_at) as next_run from holdfast.tenant_backup_schedules where enabled and removed_at is null) s,
-       (select min(start_after) as next_wait from holdfast.schedule_runs where state = 'waiting' and start_after > $1) r`,
+       (select min(start_after) filter (where state = 'waiting' and start_after > $1) as next_wait,
+               count(*) filter (where state = 'running')::int as running
+          from holdfast.schedule_runs where state in ('waiting', 'running')) r`,
     [new Date(now)],
   );
-  return rows[0]!.next;
+  return rows[0]!;
 }
