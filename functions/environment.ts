@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { databaseUrl } from '../adapters/aws/databaseSecret.ts';
 import { KmsKeys } from '../adapters/aws/kmsKeys.ts';
 import { PersonKeyTable } from '../adapters/aws/personKeyTable.ts';
-import { RdsSnapshots } from '../adapters/aws/rdsSnapshots.ts';
 import { S3Replicas } from '../adapters/aws/s3Replicas.ts';
 import { S3Store } from '../adapters/aws/s3Store.ts';
 import { noLedger } from '../adapters/local/noLedger.ts';
@@ -64,8 +63,8 @@ async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Fixed> {
     clock: systemClock,
     progress: silentProgress,
     replicas: new S3Replicas({ store: env.HOLDFAST_STORE, replica: env.HOLDFAST_REPLICA }),
-    snapshots: new RdsSnapshots({ region: env.HOLDFAST_SECONDARY_REGION, key: env.HOLDFAST_SECONDARY_KEY }),
-    snapshotDays: Number(env.HOLDFAST_SNAPSHOT_DAYS ?? 7),
+    snapshots: absent('service of snapshots', 'HOLDFAST_SECONDARY_REGION'),
+    snapshotDays: 0,
     source: env.HOLDFAST_SOURCE_STORE
       ? S3Store.open(env.HOLDFAST_SOURCE_STORE)
       : absent('store to pull from', 'HOLDFAST_SOURCE_STORE'),

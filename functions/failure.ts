@@ -1,5 +1,5 @@
 /** The record of an execution that failed. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../core/errors.ts';
 import { connect } from '../core/sql.ts';
 import { caughtError, type TaskContext } from './task.ts';

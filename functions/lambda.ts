@@ -9,7 +9,7 @@ import { logMetrics } from '@aws-lambda-powertools/metrics/middleware';
 import middy from '@middy/core';
 import type { Context as LambdaContext } from 'aws-lambda';
 import { environmentContext, forgetDatabase } from './environment.ts';
-import { isCode, runTask, type Task, TaskError } from './task.ts';
+import { isCode, runTask, type Task, type TaskContext, TaskError } from './task.ts';
 
 /** How long the answer to a task is remembered: longer than any retry or redrive of its execution comes. */
 const REMEMBERED_SECONDS = 14 * 86_400;
@@ -20,11 +20,11 @@ const logger = new Logger();
 const metrics = new Metrics({ namespace: 'Holdfast' });
 
 /** Errors of a task keep their name, so that the state machine can tell them apart. */
-export function serve<Input, Output>(work: Task<Input, Output>) {
+export function serve<Input, Output>(work: Task<Input, Output>, more?: () => Promise<Partial<TaskContext>>) {
   const handler = middy(async (event: unknown, context: LambdaContext): Promise<Output> => {
     const began = performance.now();
     try {
-      const answer = await withFreshPassword(work, event, context);
+      const answer = await withFreshPassword(work, more, event, context);
       metrics.addMetric('Succeeded', MetricUnit.Count, 1);
       return answer;
     } catch (error) {
@@ -52,6 +52,7 @@ export function serve<Input, Output>(work: Task<Input, Output>) {
 /** A password that was rotated since it was read is read again, once. */
 async function withFreshPassword<Input, Output>(
   work: Task<Input, Output>,
+  more: (() => Promise<Partial<TaskContext>>) | undefined,
   event: unknown,
   context: LambdaContext,
 ): Promise<Output> {
@@ -60,7 +61,7 @@ async function withFreshPassword<Input, Output>(
       throw new TaskError(error);
     });
     const remaining = () => context.getRemainingTimeInMillis() - MARGIN_MS;
-    return runTask(work, Object.assign(Object.create(ctx), { remaining }), event);
+    return runTask(work, { ...ctx, ...(await more?.()), remaining }, event);
   };
   try {
     return await attempt();

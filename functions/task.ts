@@ -122,9 +122,12 @@ export const isCode = (error: unknown, code: string): boolean => error instanceo
 
 type Lambda = (event: unknown, context: unknown) => Promise<unknown>;
 
-/** The task as a Lambda function. The AWS parts are loaded where it is one, and not where the local engine runs it. */
-export function lambda<Input, Output>(work: Task<Input, Output>): Lambda {
-  const load = () => import('./lambda.ts').then(({ serve }) => serve(work) as Lambda);
+/**
+ * The task as a Lambda function. The AWS parts are loaded where it is one, and not where the local engine runs it.
+ * @param more what only this task needs of its environment
+ */
+export function lambda<Input, Output>(work: Task<Input, Output>, more?: () => Promise<Partial<TaskContext>>): Lambda {
+  const load = () => import('./lambda.ts').then(({ serve }) => serve(work, more) as Lambda);
   let served = process.env.AWS_LAMBDA_FUNCTION_NAME ? load() : undefined;
   return async (event, context) => {
     served ??= load();

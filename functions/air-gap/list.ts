@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { replicate } from '../../core/locations/replicate.ts';
 import { inParallel } from '../../core/restore/inParallel.ts';
 import { checkManifest, listManifests } from '../../core/snapshot/manifest.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkObject, copyObject } from '../../core/locations/copyObject.ts';
 import { silentProgress } from '../../core/ports.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { IntegrityError } from '../../core/errors.ts';
 import { sizesUnder } from '../../core/locations/compare.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';

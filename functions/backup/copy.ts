@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { copyRange } from '../../core/snapshot/steps.ts';
 import { lambda, task } from '../task.ts';
 import { backupId, execution } from './request.ts';

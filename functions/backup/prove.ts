@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { proveBackup } from '../../core/catalog/prove.ts';
 import { logStep } from '../../core/catalog/record.ts';
 import { RestoreError } from '../../core/errors.ts';

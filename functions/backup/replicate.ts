@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { readManifest } from '../../core/snapshot/manifest.ts';
 import { manifestName } from '../../core/snapshot/store.ts';
 import { lambda, task } from '../task.ts';

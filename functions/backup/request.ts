@@ -1,5 +1,5 @@
 /** What a backup can be asked for, and how its steps name what they are about. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BackupOptions } from '../../core/snapshot/opening.ts';
 
 const names = z.array(z.string().min(1)).min(1).nullable().default(null);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { IntegrityError } from '../../core/errors.ts';
 import { validate } from '../../core/snapshot/validate.ts';
 import { lambda, task } from '../task.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { cleanup } from '../../core/snapshot/cleanup.ts';
 import { execution } from '../backup/request.ts';
 import { forgetOld } from '../reference.ts';

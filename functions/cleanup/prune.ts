@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { prune } from '../../core/history/prune.ts';
 import { parseSnapshot } from '../../core/history/snapshots.ts';
 import { parseMoment } from '../../core/moment.ts';

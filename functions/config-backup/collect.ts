@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { logStep } from '../../core/catalog/record.ts';
 import { formatMoment } from '../../core/moment.ts';
 import { databaseOf } from '../../core/snapshot/backup.ts';

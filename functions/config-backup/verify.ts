@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { IntegrityError } from '../../core/errors.ts';
 import type { Signature } from '../../core/ports.ts';
 import { signedBytes } from '../../core/snapshot/canonical.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { logStep } from '../../core/catalog/record.ts';
 import { IntegrityError } from '../../core/errors.ts';
 import { databaseOf } from '../../core/snapshot/backup.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoldfastError } from '../../core/errors.ts';
 import { inParallel } from '../../core/restore/inParallel.ts';
 import { listManifests, readManifest } from '../../core/snapshot/manifest.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { verify } from '../../core/history/seal/verify.ts';
 import { databaseOf } from '../../core/snapshot/backup.ts';
 import { execution } from '../backup/request.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { validate } from '../../core/snapshot/validate.ts';
 import { execution } from '../backup/request.ts';
 import { keep, kept } from '../reference.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DatabaseError } from '../../core/errors.ts';
 import { copyRange, finishBackup, planBackup } from '../../core/snapshot/steps.ts';
 import { execution } from '../backup/request.ts';

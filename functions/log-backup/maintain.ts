@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { maintain } from '../../core/history/maintain.ts';
 import { databaseOf } from '../../core/snapshot/backup.ts';
 import { connect } from '../../core/sql.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DatabaseError } from '../../core/errors.ts';
 import { applyRequest } from '../../core/restore/requests/apply.ts';
 import { withRequests } from '../../core/restore/requests/session.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { requestRestore } from '../../core/restore/requests/create.ts';
 import { withRequests } from '../../core/restore/requests/session.ts';
 import { listRequests, readRequest } from '../../core/restore/requests/store.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { lambda, task } from '../task.ts';
 import { kind, snapshot } from './names.ts';
 
@@ -8,4 +8,4 @@ export const work = task({
   run: async (ctx, { kind, snapshot, source }) => ({ status: await ctx.snapshots.copy(kind, snapshot, source) }),
 });
 
-export const handler = lambda(work);
+export const handler = lambda(work, () => import('./rds.ts').then(({ rds }) => rds()));

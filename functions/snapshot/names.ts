@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const kind = z.enum(['cluster', 'instance']);
 /** What the definition calls the snapshots of this installation. */

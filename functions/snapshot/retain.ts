@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { lambda, task } from '../task.ts';
 import { kind, snapshot } from './names.ts';
 
@@ -19,4 +19,4 @@ export const work = task({
   },
 });
 
-export const handler = lambda(work);
+export const handler = lambda(work, () => import('./rds.ts').then(({ rds }) => rds()));
