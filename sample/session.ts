@@ -47,7 +47,8 @@ export async function undoASession(stage: Stage, ctx: Context, client: pg.Client
   const plan = await stage.step(
     'Preview of undoing the session',
     () => previewUndo(ctx, request),
-    (p) => `${p.totals.inserted} to insert, ${p.totals.updated} to update; ${p.conflictCount} later edits`,
+    (p) =>
+      `${p.totals.inserted} to insert, ${p.totals.updated} to update; ${p.conflictCount} later ${p.conflictCount === 1 ? 'edit' : 'edits'}`,
   );
   stage.table(
     ['field edited later', 'before', 'the session', 'now', 'decided'],
