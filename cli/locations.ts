@@ -2,13 +2,13 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { KeyFile } from '../adapters/local/keyFile.ts';
 import type { LocationKind, LocationSetting } from '../core/datamap/locations.ts';
 import type { Settings } from '../core/datamap/settings.ts';
 import { didYouMean } from '../core/datamap/suggest.ts';
 import { ConfigError } from '../core/errors.ts';
 import { trustFile } from '../core/history/seal/publicKeys.ts';
 import type { KeyService, Trust } from '../core/ports.ts';
+import { openKeyService } from './keys.ts';
 
 /** How a location of each kind gets its backups. */
 const WAYS: Readonly<Record<LocationKind, string>> = {
@@ -67,7 +67,7 @@ export async function openKeys(
   options: { readonly publicKey?: string },
 ): Promise<{ keys?: KeyService; trust: Trust }> {
   if (options.publicKey !== undefined) return { trust: await trustOf(options.publicKey) };
-  const keys = await KeyFile.open(settings.keys);
+  const keys = await openKeyService(settings);
   return { keys, trust: keys };
 }
 

@@ -1,9 +1,7 @@
 /** Puts the context of an operation together from holdfast.yaml, the environment and the command line. */
 import { dirname, resolve } from 'node:path';
 import type pg from 'pg';
-import { KeyFile } from '../adapters/local/keyFile.ts';
 import { noLedger } from '../adapters/local/noLedger.ts';
-import { openPersonKeys } from '../adapters/local/personKeyDirectory.ts';
 import { systemClock } from '../adapters/local/systemClock.ts';
 import type { Context } from '../core/context.ts';
 import { readMap, readSettings } from '../core/datamap/load.ts';
@@ -13,6 +11,7 @@ import { ConfigError } from '../core/errors.ts';
 import type { ObjectStore } from '../core/ports.ts';
 import { connect } from '../core/sql.ts';
 import { stoppable } from './interrupt.ts';
+import { inDynamo, openKeyService, openPersons } from './keys.ts';
 import { placeToRead } from './locations.ts';
 import { progressBar } from './progressBar.ts';
 import type { GlobalOptions } from './report.ts';
@@ -48,7 +47,7 @@ export function located(settings: Settings, config: string): Settings {
     ...settings,
     store: storeLocation(settings.store, base),
     keys: resolve(base, settings.keys),
-    personKeys: resolve(base, settings.personKeys),
+    personKeys: inDynamo(settings.personKeys) ? settings.personKeys : resolve(base, settings.personKeys),
     locations: settings.locations.map((location) => ({ ...location, store: storeLocation(location.store, base) })),
     files: settings.files.map((set) => ({ ...set, from: storeLocation(set.from, base) })),
   };
@@ -70,7 +69,7 @@ export function storeLocation(store: string, base: string): string {
  */
 export async function contextOf(options: GlobalOptions, needs: 'database' | 'store'): Promise<Context> {
   const settings = await settingsOf(options);
-  const keys = await KeyFile.open(settings.keys);
+  const keys = await openKeyService(settings);
   const store = await openObjectStore(placeToRead(settings, options.location));
   const url = needs === 'database' ? databaseUrl(options) : namedDatabase(options);
   return {
@@ -78,7 +77,7 @@ export async function contextOf(options: GlobalOptions, needs: 'database' | 'sto
     map: await readMap(options.config),
     store,
     keys,
-    persons: await openPersonKeys(settings.personKeys, store, keys),
+    persons: await openPersons(settings, store, keys),
     ledger: noLedger,
     clock: systemClock,
     progress: stoppable(progressBar(!options.json && !options.quiet)),

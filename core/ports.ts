@@ -83,6 +83,21 @@ export interface PublicKey {
   readonly spki: string;
 }
 
+/** For how long a key has been in use. */
+export interface KeyAge {
+  readonly keyId: string;
+  readonly use: 'wrap' | 'sign';
+  /** When its current material was made. UTC, ISO 8601. */
+  readonly since: string;
+  /** The service puts new material behind the same name by itself, every so many days. */
+  readonly rotatesEveryDays?: number;
+}
+
+/** A key service that can tell when its current keys were made. */
+export interface AgingKeys {
+  ages(): Promise<readonly KeyAge[]>;
+}
+
 export interface Signature {
   readonly algorithm: 'ed25519' | 'ecdsa-p256-sha256';
   readonly keyId: string;

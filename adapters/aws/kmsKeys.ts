@@ -5,37 +5,45 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import {
   DecryptCommand,
+  DescribeKeyCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GetKeyRotationStatusCommand,
   GetPublicKeyCommand,
   KMSClient,
   type KMSClientConfig,
+  paginateListKeyRotations,
   SignCommand,
 } from '@aws-sdk/client-kms';
 import { KeyError } from '../../core/errors.ts';
-import type { KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
+import type { AgingKeys, KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
 import { kmsError } from './kmsError.ts';
 import { keyId } from './kmsKeyId.ts';
 
 export interface KmsKeysProps {
   /** ARN of the symmetric root key; of a multi-region key, that of any of its replicas. */
   readonly rootKey: string;
+  /** ARNs of root keys that were replaced: they only unwrap what they wrapped. @default none */
+  readonly formerRootKeys?: readonly string[];
   /** ARNs of the signing keys, newest first: the first signs, all verify. */
   readonly signingKeys: readonly [string, ...string[]];
   readonly config?: KMSClientConfig;
 }
 
-export class KmsKeys implements KeyService {
+export class KmsKeys implements KeyService, AgingKeys {
   readonly rootKeyId: string;
   readonly #client: KMSClient;
   readonly #root: string;
+  /** ARNs by name, the current one first. */
+  readonly #roots: ReadonlyMap<string, string>;
   readonly #signing: ReadonlyMap<string, string>;
   readonly #public = new Map<string, Promise<KeyObject>>();
 
-  constructor({ rootKey, signingKeys, config = {} }: KmsKeysProps) {
+  constructor({ rootKey, formerRootKeys = [], signingKeys, config = {} }: KmsKeysProps) {
     this.#client = new KMSClient({ maxAttempts: 5, ...config });
     this.#root = rootKey;
     this.rootKeyId = keyId(rootKey);
+    this.#roots = new Map([rootKey, ...formerRootKeys].map((arn) => [keyId(arn), arn]));
     this.#signing = new Map(signingKeys.map((arn) => [keyId(arn), arn]));
   }
 
@@ -57,11 +65,28 @@ export class KmsKeys implements KeyService {
     return Buffer.from(made.CiphertextBlob!);
   }
 
-  /** The key is named, so that a ciphertext of another key, which the caller may also use, is refused. */
   async unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Buffer> {
+    const named = context.rootKey === undefined ? undefined : this.#roots.get(context.rootKey);
+    const [first, ...others] = named ? [named] : this.#roots.values();
+    try {
+      return await this.#decrypt(first!, wrapped, context);
+    } catch (error) {
+      if (!isWrong(error)) throw error;
+      for (const root of others) {
+        const key = await this.#decrypt(root, wrapped, context).catch((again: unknown) => {
+          if (!isWrong(again)) throw again;
+        });
+        if (key) return key;
+      }
+      throw error;
+    }
+  }
+
+  /** The key is named, so that a ciphertext of another key, which the caller may also use, is refused. */
+  async #decrypt(root: string, wrapped: Uint8Array, context: KeyContext): Promise<Buffer> {
     const made = await this.#call(context, () =>
       this.#client.send(
-        new DecryptCommand({ KeyId: this.#root, CiphertextBlob: wrapped, EncryptionContext: { ...context } }),
+        new DecryptCommand({ KeyId: root, CiphertextBlob: wrapped, EncryptionContext: { ...context } }),
       ),
     );
     return Buffer.from(made.Plaintext!);
@@ -99,6 +124,35 @@ export class KmsKeys implements KeyService {
     );
   }
 
+  /** Needs kms:DescribeKey on both keys, and kms:GetKeyRotationStatus and kms:ListKeyRotations on the root. */
+  async ages(): Promise<readonly KeyAge[]> {
+    const [signing, arn] = [...this.#signing][0]!;
+    const [root, rotates, turned, signs] = await Promise.all([
+      this.#madeAt(this.#root),
+      this.#call({}, () => this.#client.send(new GetKeyRotationStatusCommand({ KeyId: this.#root }))),
+      this.#call({}, () => this.#lastRotation()),
+      this.#madeAt(arn),
+    ]);
+    const every = rotates.KeyRotationEnabled ? { rotatesEveryDays: rotates.RotationPeriodInDays ?? 365 } : {};
+    return [
+      { keyId: this.rootKeyId, use: 'wrap', since: (turned ?? root).toISOString(), ...every },
+      { keyId: signing, use: 'sign', since: signs.toISOString() },
+    ];
+  }
+
+  async #madeAt(arn: string): Promise<Date> {
+    const { KeyMetadata } = await this.#call({}, () => this.#client.send(new DescribeKeyCommand({ KeyId: arn })));
+    return KeyMetadata!.CreationDate!;
+  }
+
+  async #lastRotation(): Promise<Date | undefined> {
+    let last: Date | undefined;
+    for await (const { Rotations = [] } of paginateListKeyRotations({ client: this.#client }, { KeyId: this.#root })) {
+      for (const { RotationDate: at } of Rotations) if (at && (!last || at > last)) last = at;
+    }
+    return last;
+  }
+
   #publicKey(arn: string): Promise<KeyObject> {
     let known = this.#public.get(arn);
     if (!known) {
@@ -119,3 +173,5 @@ export class KmsKeys implements KeyService {
     }
   }
 }
+
+const isWrong = (error: unknown): boolean => error instanceof KeyError && error.code === 'HF_KEY_WRONG';

@@ -16,6 +16,7 @@ import {
   type DynamoDBClientConfig,
   GetItemCommand,
   PutItemCommand,
+  paginateScan,
 } from '@aws-sdk/client-dynamodb';
 import { HoldfastError, KeyError } from '../../core/errors.ts';
 import type { KeyService, PersonKey, PersonKeyStore } from '../../core/ports.ts';
@@ -101,6 +102,39 @@ export class PersonKeyTable implements PersonKeyStore {
       this.#cache.delete(cacheName(tenant, ref));
       return ref;
     });
+  }
+
+  /**
+   * Wraps the secret of every tenant with the current root. The keys of persons hang on the secret and stay as they are; each item is
+   * written only as it was read, so this may be stopped, and run again. Reads the whole table, and needs dynamodb:Scan.
+   * @returns how many were wrapped now
+   */
+  rewrap(): Promise<number> {
+    return this.#translated(async () => {
+      let count = 0;
+      const pages = paginateScan(
+        { client: this.#client },
+        {
+          TableName: this.#table,
+          ConsistentRead: true,
+          FilterExpression: '#item = :secret and rootKey <> :current',
+          ExpressionAttributeNames: { '#item': 'item' },
+          ExpressionAttributeValues: { ':secret': { S: 'secret' }, ':current': { S: this.#root.rootKeyId } },
+        },
+      );
+      for await (const { Items = [] } of pages) for (const item of Items) if (await this.#rewrapSecret(item)) count++;
+      return count;
+    });
+  }
+
+  async #rewrapSecret(item: Item): Promise<boolean> {
+    const tenant = item.tenant!.S!;
+    const context = personSecretContext(tenant);
+    const wrapped = await this.#root.wrap(await this.#root.unwrap(item.wrapped!.B!, context), context);
+    return this.#put(
+      { ...at(tenant, 'secret'), wrapped: { B: wrapped }, rootKey: { S: this.#root.rootKeyId } },
+      { rootKey: item.rootKey! },
+    );
   }
 
   async #read(
@@ -201,16 +235,16 @@ export class PersonKeyTable implements PersonKeyStore {
     return items;
   }
 
-  /** False when `only` is `new` and the item is there already. */
-  async #put(item: Item, only?: 'new'): Promise<boolean> {
+  /** False when `only` is `new` and the item is there already, or it names a root and the item has another one by now. */
+  async #put(item: Item, only?: 'new' | { readonly rootKey: AttributeValue }): Promise<boolean> {
+    const condition =
+      only === undefined
+        ? {}
+        : only === 'new'
+          ? { ConditionExpression: 'attribute_not_exists(tenant)' }
+          : { ConditionExpression: 'rootKey = :old', ExpressionAttributeValues: { ':old': only.rootKey } };
     try {
-      await this.#client.send(
-        new PutItemCommand({
-          TableName: this.#table,
-          Item: item,
-          ...(only ? { ConditionExpression: 'attribute_not_exists(tenant)' } : {}),
-        }),
-      );
+      await this.#client.send(new PutItemCommand({ TableName: this.#table, Item: item, ...condition }));
       return true;
     } catch (error) {
       if (error instanceof ConditionalCheckFailedException) return false;

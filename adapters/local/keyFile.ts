@@ -11,9 +11,9 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { HoldfastError, KeyError } from '../../core/errors.ts';
-import type { KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
+import type { AgingKeys, KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
 import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
 import { replaceFile, writeNewFile } from './durableFile.ts';
 import { withFileLock } from './fileLock.ts';
@@ -31,27 +31,27 @@ interface Content {
   readonly signing: readonly { readonly id: string; readonly privateKey: string; readonly createdAt: string }[];
 }
 
-export class KeyFile implements KeyService {
+export class KeyFile implements KeyService, AgingKeys {
   readonly rootKeyId: string;
-  /** When the current root key was made, ISO 8601. */
-  readonly rotatedAt: string;
   readonly #path: string;
   readonly #current: number;
   readonly #roots: ReadonlyMap<number, Buffer>;
   readonly #signing: ReadonlyMap<string, KeyObject>;
+  readonly #ages: readonly KeyAge[];
 
   private constructor(file: Content, path: string) {
     this.#path = path;
     this.#roots = new Map(file.roots.map(({ version, key }) => [version, Buffer.from(key, 'base64')]));
     this.#current = Math.max(...this.#roots.keys());
     this.rootKeyId = `local:${file.id}#${this.#current}`;
-    this.rotatedAt = file.roots.find(({ version }) => version === this.#current)!.createdAt;
     this.#signing = new Map(
-      file.signing.map(({ id, privateKey }) => {
-        const der = Buffer.from(privateKey, 'base64');
-        return [`local:${file.id}#${id}`, createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })];
-      }),
+      file.signing.map(({ id, privateKey }) => [`local:${file.id}#${id}`, signingKey(privateKey)]),
     );
+    const root = file.roots.find(({ version }) => version === this.#current)!;
+    this.#ages = [
+      { keyId: this.rootKeyId, use: 'wrap', since: root.createdAt },
+      { keyId: [...this.#signing.keys()].at(-1)!, use: 'sign', since: file.signing.at(-1)!.createdAt },
+    ];
   }
 
   /**
@@ -105,6 +105,10 @@ export class KeyFile implements KeyService {
     return KeyFile.open(path);
   }
 
+  async ages(): Promise<readonly KeyAge[]> {
+    return this.#ages;
+  }
+
   async generate(context: KeyContext): Promise<{ plaintext: Buffer; wrapped: Buffer }> {
     const plaintext = randomBytes(32);
     return { plaintext, wrapped: await this.wrap(plaintext, context) };
@@ -149,8 +153,11 @@ export class KeyFile implements KeyService {
 
 /** @throws KeyError HF_KEY_FILE_MISSING, HF_KEY_FILE_MODE */
 async function readPrivate(path: string): Promise<string> {
+  let file: FileHandle | undefined;
   try {
-    const { mode } = await stat(path);
+    file = await open(path, 'r');
+    // Of what is read, not of what stands under that name a moment later.
+    const { mode } = await file.stat();
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       const got = (mode & 0o777).toString(8).padStart(4, '0');
       throw new KeyError('HF_KEY_FILE_MODE', `The key file ${path} can be read by others (mode ${got}).`, {
@@ -158,13 +165,15 @@ async function readPrivate(path: string): Promise<string> {
         details: { expected: '0600', got },
       });
     }
-    return await readFile(path, 'utf8');
+    return await file.readFile('utf8');
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
     throw new KeyError('HF_KEY_FILE_MISSING', `The key file ${path} cannot be read: ${(cause as Error).message}.`, {
       cause,
       action: 'Check the path and its owner, or bring the key file back from where you keep its copy.',
     });
+  } finally {
+    await file?.close();
   }
 }
 
@@ -173,6 +182,9 @@ function newSigningKey(): string {
   const { privateKey } = generateKeyPairSync('ed25519');
   return privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');
 }
+
+const signingKey = (privateKey: string): KeyObject =>
+  createPrivateKey({ key: Buffer.from(privateKey, 'base64'), format: 'der', type: 'pkcs8' });
 
 function parse(text: string, path: string): Content {
   const malformed = (why: string) =>
@@ -186,11 +198,28 @@ function parse(text: string, path: string): Content {
     throw malformed('it is not JSON'); // without the parser's message, which would quote the secret
   }
   if (file.format !== FORMAT || file.version !== VERSION) throw malformed(`it should be ${FORMAT} version ${VERSION}`);
-  const sound =
-    typeof file.id === 'string' &&
-    file.roots?.length &&
-    file.roots.every(({ key }) => Buffer.from(key, 'base64').length === 32) &&
-    file.signing?.length;
-  if (!sound) throw malformed('its keys are incomplete');
+  const { id, roots, signing } = file;
+  if (typeof id !== 'string' || !roots?.length || !signing?.length) throw malformed('its keys are incomplete');
+  for (const { version, key, createdAt } of roots) {
+    const whole = Number.isSafeInteger(version) && version > 0 && Buffer.from(key ?? '', 'base64').length === 32;
+    if (!whole || !isTime(createdAt)) throw malformed(`root key ${version} is damaged`);
+  }
+  for (const { id: name, privateKey, createdAt } of signing) {
+    if (typeof name !== 'string' || !isSigningKey(privateKey) || !isTime(createdAt))
+      throw malformed(`signing key ${name} is damaged`);
+  }
+  // Two of one number: what one of them wrapped would not open.
+  if (new Set(roots.map(({ version }) => version)).size < roots.length) throw malformed('a root key is there twice');
+  if (new Set(signing.map((key) => key.id)).size < signing.length) throw malformed('a signing key is there twice');
   return file as Content;
+}
+
+const isTime = (text: unknown): boolean => typeof text === 'string' && !Number.isNaN(Date.parse(text));
+
+function isSigningKey(privateKey: unknown): boolean {
+  try {
+    return signingKey(String(privateKey)).asymmetricKeyType === 'ed25519';
+  } catch {
+    return false; // the message would tell of the secret
+  }
 }

@@ -46,8 +46,8 @@ export const initCommand: Register = (program) => {
     const copy = `${options.config}.bak`;
     if (old !== undefined) await writeFile(copy, old);
     await writeFile(options.config, text);
-    const { keys } = settings;
-    const newKey = !existsSync(keys);
+    const { keys, kms } = settings;
+    const newKey = kms === undefined && !existsSync(keys);
     if (newKey) await KeyFile.create(keys);
     const shared = map.tables.filter((t) => !t.tenant).length;
     const lines = [
@@ -69,8 +69,8 @@ export const initCommand: Register = (program) => {
 };
 
 /** A store without its key: a new key could not read what is there, and backups of two keys would lie side by side. */
-async function refuseSecondKey({ keys, store }: Settings): Promise<void> {
-  if (existsSync(keys)) return;
+async function refuseSecondKey({ keys, kms, store }: Settings): Promise<void> {
+  if (kms || existsSync(keys)) return;
   const objects = await openObjectStore(store);
   if (!(await objects.head(MARKER))) return;
   throw new ConfigError(

@@ -1,39 +1,39 @@
 import { KeyFile } from '../../adapters/local/keyFile.ts';
-import { openPersonKeys } from '../../adapters/local/personKeyDirectory.ts';
+import { systemClock } from '../../adapters/local/systemClock.ts';
+import { ConfigError } from '../../core/errors.ts';
+import { type KeyState, keyStates } from '../../core/keys/reminder.ts';
 import { rewrapTenantKeys, tenantKeys } from '../../core/keys/tenantKeys.ts';
 import { openStore } from '../../core/snapshot/store.ts';
 import { handle, type Register } from '../command.ts';
+import { openKeyService, openPersons } from '../keys.ts';
 import { bold, count, green, yellow } from '../output.ts';
 import { contextOf, openObjectStore, settingsOf } from '../runtime.ts';
-
-/** A root key should be changed this often. */
-const ROTATION_DAYS = 90;
 
 export const keysCommand: Register = (program) => {
   const keys = program
     .command('keys')
     .summary('age of the root key, rotation')
-    .description('The root key of the key file.');
+    .description('The root key and the signing key: how old they are, changing them, wrapping with a new one.');
 
   handle(
     keys
       .command('status')
-      .description('How old the root key is, and which tenant keys it wraps. Exit code 1 when a rotation is due.'),
+      .description('How old the keys are, and which tenant keys the root wraps. Exit code 1 when a rotation is due.'),
     async (options) => {
       const context = await contextOf(options, 'store');
-      const file = context.keys as KeyFile;
-      const days = Math.floor((Date.now() - Date.parse(file.rotatedAt)) / 86_400_000);
-      const due = days >= ROTATION_DAYS;
+      const states = await keyStates(await openKeyService(await settingsOf(options)), systemClock.now());
+      const due = states.some((state) => state.due);
       await openStore(context);
       let [current, older] = [0, 0];
       for await (const key of tenantKeys(context)) key.current ? current++ : older++;
       const lines = [
-        `${bold(file.rootKeyId)}: ${count(days, 'day')} old${due ? '' : `, to be rotated in ${count(ROTATION_DAYS - days, 'day')}`}`,
-        `${count(current, 'tenant key')} wrapped by it, ${older} by an older one only`,
-        due ? yellow('Due. Run holdfast keys rotate.') : green('All is well.'),
+        ...states.map(line),
+        `${count(current, 'tenant key')} wrapped by the current root, ${older} by an older one only`,
+        ...(older > 0 ? ['"holdfast keys rewrap" wraps them with the current one too.'] : []),
+        due ? yellow('A rotation is due.') : green('All is well.'),
       ];
       return {
-        json: { rootKey: file.rootKeyId, rotatedAt: file.rotatedAt, days, due, tenantKeys: { current, older } },
+        json: { rootKey: context.keys.rootKeyId, keys: states, due, tenantKeys: { current, older } },
         text: lines.join('\n'),
         exitCode: due ? 1 : 0,
       };
@@ -48,6 +48,12 @@ export const keysCommand: Register = (program) => {
       ),
     async (options) => {
       const settings = await settingsOf(options);
+      if (settings.kms) {
+        throw new ConfigError('HF_KEYS_IN_KMS', 'The keys are in KMS, which rotates its root keys itself.', {
+          action: 'Turn on automatic rotation there, every 90 days; docs/keys.md tells how a signing key is changed.',
+          details: { rootKey: settings.kms.root },
+        });
+      }
       const file = await KeyFile.rotate(settings.keys);
       return {
         json: { rootKey: file.rootKeyId, keyFile: settings.keys },
@@ -70,15 +76,21 @@ export const keysCommand: Register = (program) => {
       const context = await contextOf(options, 'store');
       const settings = await settingsOf(options);
       const tenants = await rewrapTenantKeys(context);
-      const persons = await openPersonKeys(
-        settings.personKeys,
-        await openObjectStore(settings.store),
-        context.keys,
-      ).rewrap();
+      const persons = await openPersons(settings, await openObjectStore(settings.store), context.keys);
+      const secrets = await persons.rewrap();
       return {
-        json: { rootKey: context.keys.rootKeyId, tenantKeys: tenants, personSecrets: persons },
-        text: `${bold('Wrapped')} ${count(tenants.rewrapped, 'tenant key')} of ${tenants.total} and ${count(persons, 'secret')} of person keys with ${context.keys.rootKeyId}.`,
+        json: { rootKey: context.keys.rootKeyId, tenantKeys: tenants, personSecrets: secrets },
+        text: `${bold('Wrapped')} ${count(tenants.rewrapped, 'tenant key')} of ${tenants.total} and ${count(secrets, 'secret')} of person keys with ${context.keys.rootKeyId}.`,
       };
     },
   );
 };
+
+function line({ keyId, use, days, daysLeft, due, action, rotatesEveryDays }: KeyState): string {
+  const when = due
+    ? yellow(`due. ${action}`)
+    : rotatesEveryDays === undefined
+      ? `to be changed in ${count(daysLeft, 'day')}`
+      : `rotates by itself every ${count(rotatesEveryDays, 'day')}`;
+  return `${bold(keyId)} (${use === 'wrap' ? 'root' : 'signs'}): ${count(days, 'day')} old, ${when}`;
+}

@@ -3,6 +3,7 @@ import { isScalar } from 'yaml';
 import type { FileSetSetting } from '../files/types.ts';
 import type { Definition } from '../schedules/types.ts';
 import { fileSettings } from './fileSettings.ts';
+import { type KmsSetting, parseKms } from './keySettings.ts';
 import { type LocationSetting, parseLocations } from './locations.ts';
 import { type Entry, type Reader, readYaml } from './nodes.ts';
 import { isDuration } from './parse.ts';
@@ -13,7 +14,11 @@ export interface Settings {
   readonly store: string;
   /** Key file of the local key service. @default './holdfast.key' */
   readonly keys: string;
-  /** Directory of person keys; must lie outside the store. @default './holdfast-person-keys' */
+  /** Keys in KMS, instead of the key file. */
+  readonly kms?: KmsSetting;
+  /**
+   * Where person keys are, outside the store: a directory, or `dynamodb://table?region=name`. @default './holdfast-person-keys'
+   */
   readonly personKeys: string;
   /** Where copies of the store are, the primary location first: that is the store itself. */
   readonly locations: readonly LocationSetting[];
@@ -36,6 +41,7 @@ export interface RetentionSettings {
   readonly trail: string;
 }
 
+const DEFAULT_KEYS = './holdfast.key';
 const DEFAULT_RETENTION: RetentionSettings = { daily: 7, weekly: 4, monthly: 12, trail: 'P90D' };
 
 /**
@@ -47,10 +53,11 @@ export function parseSettings(text: string, source = 'holdfast.yaml'): Settings 
   const top = new Map(reader.entries(reader.root, 'a data map').map((entry) => [entry.key, entry]));
   const path = (name: string, otherwise: string): string =>
     top.has(name) ? reader.text(top.get(name)!.value, 'a path') : otherwise;
+  const kms = parseKms(reader, top.get('keys'));
   const store = path('store', './holdfast-store');
   return {
     store,
-    keys: path('keys', './holdfast.key'),
+    ...(kms ? { keys: DEFAULT_KEYS, kms } : { keys: path('keys', DEFAULT_KEYS) }),
     personKeys: path('person_keys', './holdfast-person-keys'),
     locations: parseLocations(reader, top.get('locations'), store),
     retention: retention(reader, top.get('retention')),

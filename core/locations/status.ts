@@ -1,6 +1,6 @@
 /** What a location has, how far it is behind the primary, and what keeps it from being removed. */
 import type { LocationSetting } from '../datamap/locations.ts';
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, StoreError } from '../errors.ts';
 import type { ObjectLock, ObjectStore, Trust } from '../ports.ts';
 import { checkManifest, listManifests, type ManifestRef } from '../snapshot/manifest.ts';
 import { MARKER, readMarker } from '../snapshot/store.ts';
@@ -91,7 +91,7 @@ export async function locationStatus(
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     const { code, message } = error;
-    const state = kind === 'air_gapped' && error.code.startsWith('HF_STORE_') ? 'closed' : 'broken';
+    const state = kind === 'air_gapped' && error instanceof StoreError ? 'closed' : 'broken';
     return { ...about, state, backups: 0, missing: primary.refs.length, problem: { code, message } };
   }
 }

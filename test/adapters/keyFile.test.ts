@@ -52,3 +52,25 @@ test('refuses a file that others can read, is missing, is no key file, or is the
     expect((error as Error).message).not.toContain('secret');
   }
 });
+
+test('a key that is damaged, or there twice, is named, and nothing of it is shown', async () => {
+  const path = join(await temporaryDirectory(), 'key.json');
+  await KeyFile.create(path);
+  const sound = JSON.parse(await readFile(path, 'utf8'));
+  const [root] = sound.roots;
+  const [sign] = sound.signing;
+  for (const [damage, message] of [
+    [{ roots: [{ ...root, key: root.key.slice(4) }] }, 'root key 1 is damaged'],
+    [{ roots: [{ ...root, version: '1' }] }, 'root key 1 is damaged'],
+    [{ roots: [{ ...root, createdAt: 'some day' }] }, 'root key 1 is damaged'],
+    [{ roots: [root, { ...root, key: Buffer.alloc(32).toString('base64') }] }, 'a root key is there twice'],
+    [{ signing: [{ ...sign, privateKey: sign.privateKey.slice(0, 40) }] }, 'signing key sign-1 is damaged'],
+    [{ signing: [sign, sign] }, 'a signing key is there twice'],
+    [{ signing: [] }, 'its keys are incomplete'],
+  ] as const) {
+    await writeFile(path, JSON.stringify({ ...sound, ...damage }));
+    const error = (await KeyFile.open(path).catch((e: Error) => e)) as Error;
+    expect(error).toMatchObject({ code: 'HF_KEY_FILE_MALFORMED', message: expect.stringContaining(message) });
+    expect(JSON.stringify([error.message, error.cause])).not.toContain(sign.privateKey.slice(10, 30));
+  }
+});

@@ -19,6 +19,11 @@ interface Key {
   readonly material: Buffer[];
   readonly pair?: { privateKey: KeyObject; publicKey: KeyObject };
   state: 'Enabled' | 'Disabled' | 'PendingDeletion';
+  /** In seconds, as KMS answers. */
+  readonly createdAt: number;
+  readonly rotations: number[];
+  /** 0: it does not rotate by itself. */
+  everyDays: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the bodies of many operations
@@ -70,7 +75,7 @@ export class FakeKms {
   stop = () => new Promise((done) => this.#server.close(done));
 
   /** @returns its ARN */
-  createKey(use: 'encrypt' | 'sign', options: { multiRegion?: boolean } = {}): string {
+  createKey(use: 'encrypt' | 'sign', options: { multiRegion?: boolean; createdAt?: string } = {}): string {
     const id = options.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : crypto.randomUUID();
     const arn = `arn:aws:kms:eu-central-1:111122223333:key/${id}`;
     this.#keys.set(arn, {
@@ -78,22 +83,37 @@ export class FakeKms {
       material: [randomBytes(32)],
       ...(use === 'sign' ? { pair: generateKeyPairSync('ec', { namedCurve: 'P-256' }) } : {}),
       state: 'Enabled',
+      createdAt: Date.parse(options.createdAt ?? new Date().toISOString()) / 1000,
+      rotations: [],
+      everyDays: 0,
     });
     return arn;
   }
 
   /** As a rotation does: new material wraps, the old still unwraps, the ARN stays. */
-  rotate(arn: string): void {
-    this.#keys.get(arn)!.material.push(randomBytes(32));
+  rotate(arn: string, at = new Date().toISOString()): void {
+    const key = this.#keys.get(arn)!;
+    key.material.push(randomBytes(32));
+    key.rotations.push(Date.parse(at) / 1000);
+  }
+
+  /** Automatic rotation. */
+  rotateEvery(arn: string, days: number): void {
+    this.#keys.get(arn)!.everyDays = days;
   }
 
   setState(arn: string, state: Key['state']): void {
     this.#keys.get(arn)!.state = state;
   }
 
-  #key(arn: string, use: 'encrypt' | 'sign'): Key {
+  #known(arn: string): Key {
     const key = this.#keys.get(arn);
     if (!key) throw new Refusal('NotFoundException', `Key '${arn}' does not exist`);
+    return key;
+  }
+
+  #key(arn: string, use: 'encrypt' | 'sign'): Key {
+    const key = this.#known(arn);
     if (key.state === 'Disabled') throw new Refusal('DisabledException', `${arn} is disabled.`);
     if (key.state === 'PendingDeletion') throw new Refusal('KMSInvalidStateException', `${arn} is pending deletion.`);
     if ((key.pair !== undefined) !== (use === 'sign'))
@@ -134,6 +154,21 @@ export class FakeKms {
         return {
           KeyId: key.arn,
           PublicKey: key.pair!.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+        };
+      }
+      case 'DescribeKey': {
+        const { arn, createdAt, state } = this.#known(body.KeyId);
+        return { KeyMetadata: { Arn: arn, KeyId: arn, CreationDate: createdAt, KeyState: state } };
+      }
+      case 'GetKeyRotationStatus': {
+        const { everyDays } = this.#key(body.KeyId, 'encrypt');
+        return { KeyRotationEnabled: everyDays > 0, ...(everyDays > 0 ? { RotationPeriodInDays: everyDays } : {}) };
+      }
+      case 'ListKeyRotations': {
+        const { rotations } = this.#key(body.KeyId, 'encrypt');
+        return {
+          Rotations: rotations.map((RotationDate) => ({ RotationDate, RotationType: 'AUTOMATIC' })),
+          Truncated: false,
         };
       }
       default:

@@ -1,0 +1,95 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { KmsKeys } from '../../adapters/aws/kmsKeys.ts';
+import { KeyFile } from '../../adapters/local/keyFile.ts';
+import { systemClock } from '../../adapters/local/systemClock.ts';
+import { keyStates, remindOfKeys } from '../../core/keys/reminder.ts';
+import { momentFromDate } from '../../core/moment.ts';
+import type { AgingKeys } from '../../core/ports.ts';
+import { FakeKms } from '../support/aws/fakeKms.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+const DAY = 86_400_000;
+const daysAgo = (days: number) => new Date(Date.now() - days * DAY - 60_000).toISOString();
+
+/** Messages as people would get them. */
+async function reminded(keys: AgingKeys, inDays = 0) {
+  const sent: { subject: string; message: Readonly<Record<string, unknown>> }[] = [];
+  const notifier = {
+    publish: async (subject: string, message: object) => void sent.push({ subject, message: { ...message } }),
+  };
+  const clock = { now: () => momentFromDate(new Date(Date.now() + inDays * DAY)) };
+  await remindOfKeys({ keys, notifier, clock });
+  return sent;
+}
+
+async function keyFileOf(root: number, signing: number): Promise<{ keys: KeyFile; path: string }> {
+  const path = join(await temporaryDirectory(), 'key.json');
+  await KeyFile.create(path);
+  const file = JSON.parse(await readFile(path, 'utf8'));
+  file.roots[0].createdAt = daysAgo(root);
+  file.signing[0].createdAt = daysAgo(signing);
+  await writeFile(path, JSON.stringify(file));
+  return { keys: await KeyFile.open(path), path };
+}
+
+test('a key file: nothing for 89 days, then a message for each key; a rotation ends it', async () => {
+  const { keys } = await keyFileOf(0, 0);
+  expect(await reminded(keys, 89)).toEqual([]);
+  const sent = await reminded(keys, 91);
+  expect(sent.map(({ message }) => [message.event, message.keyId, message.use])).toEqual([
+    ['key-rotation-due', keys.rootKeyId, 'wrap'],
+    ['key-rotation-due', expect.stringContaining('#sign-1'), 'sign'],
+  ]);
+  expect(sent[0]).toMatchObject({
+    subject: 'Holdfast: a key is 91 days old',
+    message: { action: expect.stringContaining('holdfast keys rotate') },
+  });
+
+  const old = await keyFileOf(200, 10);
+  expect((await reminded(old.keys)).map(({ message }) => message.use)).toEqual(['wrap']);
+  expect(await reminded(await KeyFile.rotate(old.path))).toEqual([]);
+});
+
+test('a state says how many days are left', async () => {
+  const { keys } = await keyFileOf(30, 30);
+  expect(await keyStates(keys, systemClock.now())).toMatchObject([
+    { use: 'wrap', days: 30, daysLeft: 60, due: false },
+    { use: 'sign', days: 30, daysLeft: 60, due: false },
+  ]);
+});
+
+let kms: FakeKms;
+beforeAll(async () => {
+  kms = await FakeKms.start();
+});
+afterAll(() => kms.stop());
+
+const kmsKeys = (rootAge: number, signAge = 1) => {
+  const rootKey = kms.createKey('encrypt', { multiRegion: true, createdAt: daysAgo(rootAge) });
+  const signingKey = kms.createKey('sign', { createdAt: daysAgo(signAge) });
+  return { rootKey, keys: new KmsKeys({ rootKey, signingKeys: [signingKey], config: kms.config }) };
+};
+
+test('KMS: a root that rotates by itself troubles nobody, unless it does not, or not often enough', async () => {
+  const { keys, rootKey } = kmsKeys(300);
+  expect((await reminded(keys))[0]!.message.action).toContain('Turn automatic rotation on');
+  kms.rotateEvery(rootKey, 365);
+  expect((await reminded(keys))[0]!.message.action).toContain('It rotates every 365 days');
+  kms.rotateEvery(rootKey, 90);
+  expect(await reminded(keys)).toHaveLength(1);
+  kms.rotate(rootKey, daysAgo(120));
+  kms.rotate(rootKey, daysAgo(92));
+  expect(await reminded(keys)).toEqual([]); // within the grace of a service that does it itself
+  expect(await reminded(keys, 7)).toHaveLength(1);
+  kms.rotate(rootKey, daysAgo(1));
+  expect(await reminded(keys, 7)).toEqual([]);
+});
+
+test('KMS does not rotate signing keys: a reminder says how it is done', async () => {
+  const { keys } = kmsKeys(1, 91);
+  const [only, ...others] = await reminded(keys);
+  expect(others).toEqual([]);
+  expect(only!.message).toMatchObject({ use: 'sign', action: expect.stringContaining('new signing key in KMS') });
+});
