@@ -6,7 +6,7 @@ import { type ProveFailure, type ProveOptions, type ProveResult, Random, type Su
 const suite: Suite = {
   name: 'files',
   description: 'random changes, runs, kills and erasures of files; any moment restored is what an oracle remembers',
-  quickCases: 20,
+  quickCases: 12,
   run,
 };
 export default suite;

@@ -1,3 +1,5 @@
+import type { Context } from '../../core/context.ts';
+import { findFileManifest } from '../../core/files/manifest.ts';
 import { formatMoment } from '../../core/moment.ts';
 import { holdBackup, holdsInStore, releaseBackup } from '../../core/snapshot/legalHold.ts';
 import { readManifest } from '../../core/snapshot/manifest.ts';
@@ -16,7 +18,7 @@ export const holdCommand: Register = (program) => {
     .requiredOption('--reason <text>', 'the case, for those who read it later');
   handle<{ reason: string }>(set, async (options, id) => {
     const context = await contextOf(options, 'store');
-    const { id: backup } = await readManifest(context, id!);
+    const backup = await known(context, id!);
     await holdBackup(context.store, backup, options.reason, formatMoment(context.clock.now()));
     return { json: { backup, held: true }, text: `${backup} is under legal hold, with all that it needs.` };
   });
@@ -24,7 +26,7 @@ export const holdCommand: Register = (program) => {
   const release = group.command('release <backup>').description('lifts the hold; retention decides again');
   handle(release, async (options, id) => {
     const context = await contextOf(options, 'store');
-    const { id: backup } = await readManifest(context, id!);
+    const backup = await known(context, id!);
     await releaseBackup(context.store, backup);
     return { json: { backup, held: false }, text: `${backup} is no longer under legal hold.` };
   });
@@ -35,3 +37,9 @@ export const holdCommand: Register = (program) => {
     return { json: { backups: held }, text: held.length ? held.join('\n') : 'Nothing is under legal hold.' };
   });
 };
+
+/** A backup of the database, or a run of a file backup, whose manifest holds. */
+async function known(context: Context, id: string): Promise<string> {
+  const files = await findFileManifest(context, id);
+  return (files ?? (await readManifest(context, id))).id;
+}

@@ -2,7 +2,7 @@
 import { IntegrityError } from '../errors.ts';
 import type { KeyService, ObjectStore } from '../ports.ts';
 import { signedBytes } from '../snapshot/canonical.ts';
-import { checkVersion, documentBytes, parseDocument } from '../snapshot/store.ts';
+import { checkVersion, documentBytes, openStore, parseDocument } from '../snapshot/store.ts';
 import { MANIFESTS, manifestFolder, manifestName, runOfManifest } from './names.ts';
 import { FILES_FORMAT, FILES_VERSION, type FileManifest } from './types.ts';
 
@@ -56,6 +56,12 @@ export async function readFileManifest(ctx: StoreAndKeys, name: string, storeId:
     });
   }
   return Object.freeze(manifest);
+}
+
+/** The run of that id, or undefined when there is none. Same errors. */
+export async function findFileManifest(ctx: StoreAndKeys, id: string): Promise<FileManifest | undefined> {
+  const found = (await listFileManifests(ctx.store)).find((ref) => ref.id === id);
+  return found && readFileManifest(ctx, found.name, (await openStore(ctx)).id);
 }
 
 /** @throws IntegrityError HF_MANIFEST_SIGNATURE */
