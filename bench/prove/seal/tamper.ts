@@ -283,7 +283,8 @@ const blanks: readonly Tampering[] = [
     name: 'edit what a lawful scrubbing left',
     async apply(world, random) {
       const row = await anyRow(world, random, SCRUBBED);
-      const set = random.pick(['user_id = $$x$$', "at = at + interval '1 s'", "record = record || '1'"]);
+      // The record may have been scrubbed too.
+      const set = random.pick(['user_id = $$x$$', "at = at + interval '1 s'", "record = concat(record, '1')"]);
       await world.client.query(`update holdfast.trail set ${set} where seq = $1`, [row!.seq]);
       return named(row!, 'edited');
     },

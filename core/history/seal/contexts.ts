@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { NO_CONTEXT } from './leaf.ts';
 
+const NO_CONTEXT_BYTES = Buffer.from(NO_CONTEXT);
 const KEEP = 100_000;
 /** Stands where the context that a row names is not there. */
 const MISSING = 'missing';
@@ -9,6 +10,7 @@ const MISSING = 'missing';
 export class Contexts {
   readonly #client: pg.Client;
   #known = new Map<string, string>();
+  #bytes = new Map<string, Buffer>();
 
   constructor(client: pg.Client) {
     this.#client = client;
@@ -18,7 +20,10 @@ export class Contexts {
   async load(actors: Iterable<string>): Promise<void> {
     const wanted = [...new Set(actors)].filter((id) => id !== '\\N' && !this.#known.has(id));
     if (wanted.length === 0) return;
-    if (this.#known.size + wanted.length > KEEP) this.#known = new Map();
+    if (this.#known.size + wanted.length > KEEP) {
+      this.#known = new Map();
+      this.#bytes = new Map();
+    }
     const { rows } = await this.#client.query({
       text: `select distinct id::text, user_id, user_email, session_id, ip_address::text, user_agent
                from holdfast.actors where id = any($1::uuid[]) order by 1, 2, 3, 4, 5, 6`,
@@ -32,6 +37,18 @@ export class Contexts {
       // Two different contexts under one id: neither is what was sealed.
       this.#known.set(id!, before === MISSING ? text : `${before}\t${text}`);
     }
+  }
+
+  /** The same as bytes. */
+  bytes(actor: string): Buffer {
+    if (actor === '\\N') return NO_CONTEXT_BYTES;
+    let bytes = this.#bytes.get(actor);
+    if (!bytes) {
+      if (this.#bytes.size >= KEEP) this.#bytes.clear();
+      bytes = Buffer.from(this.#known.get(actor)!);
+      this.#bytes.set(actor, bytes);
+    }
+    return bytes;
   }
 
   get(actor: string): string {

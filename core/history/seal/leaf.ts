@@ -8,8 +8,12 @@ import { REDACTED } from './redaction.ts';
 /** Up to `row_table` a row stands in the open; from `record` on it is committed to. `changes` is split by column. */
 export const LINE_SQL = `t.seq, t.before_seq, t.xid, t.at, t.table_id, t.action, t.organization, t.row_version, t.row_table,
   t.record, t.person, t.user_id, t.actor, t.metadata, t.changes`;
-const FIELDS = 15;
-const SCALARS_END = 9;
+export const FIELDS = 15;
+export const SCALARS_END = 9;
+
+/** What the hashed texts begin with. */
+export const COMMITMENT = 'holdfast-commitment-1\n';
+export const LEAF = 'holdfast-leaf-1\n';
 
 /** The five columns of an actor's context in the same format; what a row without an actor has. */
 export const NO_CONTEXT = '\\N\t\\N\t\\N\t\\N\t\\N';
@@ -64,11 +68,11 @@ export const fieldText = (field: string): string | null => (field === '\\N' ? nu
 
 /** What stands under the commitment: salt (hex), who and whom it concerns, and the columns that are not open. */
 export function commitment(line: Line, salt: string, context: string, split: readonly [string, string]): string {
-  return hash('sha256', `holdfast-commitment-1\n${salt}\t${line.committed}\t${context}\t${split[1]}`, 'hex');
+  return hash('sha256', `${COMMITMENT}${salt}\t${line.committed}\t${context}\t${split[1]}`, 'hex');
 }
 
 export function leaf(line: Line, committed: string, split: readonly [string, string]): string {
-  return hash('sha256', `holdfast-leaf-1\n${line.open}\t${split[0]}\t${committed}`, 'hex');
+  return hash('sha256', `${LEAF}${line.open}\t${split[0]}\t${committed}`, 'hex');
 }
 
 /**

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { RowArena } from '../../snapshot/arena.ts';
 import { copyRows } from '../../snapshot/copyRows.ts';
+import { LineBatch } from './lineBytes.ts';
 
 const NEWLINE = 10;
 /** Lines handed over at once. */
@@ -36,6 +37,32 @@ export async function copyLines(
     },
   });
   if (lines.length > 0) await take(lines);
+}
+
+/** The same without texts: `take` gets the places of lines and of their fields. The batch is its own until it resolves. */
+export async function copyLineBytes(
+  client: pg.Client,
+  sql: string,
+  take: (batch: LineBatch) => Promise<void>,
+): Promise<void> {
+  const arena = new RowArena(ARENA_BYTES);
+  const batch = new LineBatch();
+  const taken = async () => {
+    batch.bytes = Buffer.from(arena.bytes.buffer);
+    batch.scan();
+    await take(batch);
+    batch.clear();
+  };
+  await copyRows(client, sql, arena, {
+    row: (start, stop) => batch.add(start, stop - 1),
+    full: () => batch.count >= LINES,
+    async swap() {
+      await taken();
+      arena.reset();
+      return arena;
+    },
+  });
+  if (batch.count > 0) await taken();
 }
 
 /** Lines end in \n and in nothing else: values may hold any other character that some call the end of a line. */

@@ -3,9 +3,12 @@
  * Shared by the verification of a database and of a bundle.
  */
 import { commitment, fieldText, type Line, leaf, splitChanges } from './leaf.ts';
+import { LeafHasher } from './leafBytes.ts';
+import type { LineBatch } from './lineBytes.ts';
 import { REDACTED } from './redaction.ts';
 import type { SealRules } from './rules.ts';
 import { LEAF_BYTES, SALT_BYTES } from './segments.ts';
+import { SeqIndex } from './seqIndex.ts';
 import type { Fault, FaultKind, PruneEntry, SegmentHeader } from './types.ts';
 
 export interface SealedSegment {
@@ -41,7 +44,8 @@ export class RowChecker {
   readonly #redactions: ReadonlyMap<string, Redaction>;
   readonly #segments: SealedSegment[] = [];
   readonly #first: number[] = [];
-  readonly #index = new Map<number, number>();
+  readonly #index = new SeqIndex();
+  readonly #hasher = new LeafHasher();
   #seen: Uint8Array = new Uint8Array(0);
   #current = 0;
   #suspects: Suspect[] = [];
@@ -64,17 +68,32 @@ export class RowChecker {
     const start = this.#index.size;
     this.#segments.push(segment);
     this.#first.push(start);
-    let at = start;
-    for (let offset = 0; offset + LEAF_BYTES <= segment.leaves.length; offset += LEAF_BYTES) {
-      this.#index.set(segment.leaves.readUInt32BE(offset) * 4294967296 + segment.leaves.readUInt32BE(offset + 4), at++);
+    const { leaves } = segment;
+    for (let offset = 0; offset + LEAF_BYTES <= leaves.length; offset += LEAF_BYTES) {
+      this.#index.add(leaves.readUInt32BE(offset), leaves.readUInt32BE(offset + 4));
     }
-    this.#seen = new Uint8Array(at);
+    this.#seen = new Uint8Array(this.#index.size);
+  }
+
+  /** A line as it came over the wire. False: it could not be told to be right, and `check` must look at it. */
+  isSealed(batch: LineBatch, line: number, context: Uint8Array): boolean {
+    const at = this.#index.find(batch.seq(line));
+    if (at < 0 || this.#seen[at] || this.#redactions.size > 0) return false;
+    const segment = this.#segmentOf(at);
+    if (!segment.salts || !segment.rules) return false;
+    const place = this.#offset(segment, at);
+    const open = segment.rules.openBytes(batch.table(line));
+    const found = this.#hasher.leafOf(batch, line, segment.salts, place * SALT_BYTES, context, open);
+    if (found === undefined || !isAt(segment.leaves, place * LEAF_BYTES + 8, found)) return false;
+    this.#seen[at] = 1;
+    this.rows += 1;
+    return true;
   }
 
   /** False when no leaf has this seq. */
   check(line: Line, context: string): boolean {
-    const at = this.#index.get(Number(line.seq));
-    if (at === undefined) return false;
+    const at = this.#index.find(Number(line.seq));
+    if (at < 0) return false;
     if (this.#seen[at]) {
       this.#fault('inserted', line, at, 'stands twice in the trail');
       return true;
@@ -232,6 +251,11 @@ export class RowChecker {
 function leafOf(segment: SealedSegment, line: Line, salt: string, context: string): string {
   const split = splitChanges(line.changes, segment.rules?.open(line.table));
   return leaf(line, commitment(line, salt, context, split), split);
+}
+
+function isAt(bytes: Buffer, start: number, digest: string): boolean {
+  for (let i = 0; i < digest.length; i++) if (bytes[start + i] !== digest.charCodeAt(i)) return false;
+  return true;
 }
 
 const who = (tenant: string | null): string => (tenant === null ? 'no tenant' : `tenant ${tenant}`);

@@ -5,7 +5,7 @@ import { isVisible, parseSnapshot } from '../snapshots.ts';
 import { Contexts } from './contexts.ts';
 import { type EntryLog, laterNotes } from './entryLog.ts';
 import { LINE_SQL, parseLine } from './leaf.ts';
-import { copyLines } from './lines.ts';
+import { copyLineBytes } from './lines.ts';
 import { type Redaction, RowChecker } from './rowChecker.ts';
 import { type StoredSegment, storedSegments } from './segmentReader.ts';
 import type { BatchEntry, Fault } from './types.ts';
@@ -72,17 +72,22 @@ async function readRows(
   const [from, to] = [parseSnapshot(batches[0]!.from), parseSnapshot(batches.at(-1)!.to)];
   const contexts = new Contexts(second);
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t where t.xid >= ${from.xmin} and t.xid < ${to.xmax}) to stdout`;
-  await copyLines(client, sql, async (texts) => {
-    const lines = texts.map(parseLine);
-    await contexts.load(lines.map((line) => line.actor));
-    for (const line of lines) {
+  await copyLineBytes(client, sql, async (batch) => {
+    const { count } = batch;
+    const repeats = Array.from({ length: count }, (_, i) => batch.repeatsActor(i));
+    await contexts.load(repeats.flatMap((same, i) => (same ? [] : [batch.actor(i)])));
+    let bytes: Buffer = Buffer.alloc(0);
+    for (let i = 0; i < count; i++) {
+      if (!repeats[i]) bytes = contexts.bytes(batch.actor(i));
+      if (checker.isSealed(batch, i, bytes)) continue;
+      const line = parseLine(batch.text(i));
       const context = contexts.get(line.actor);
       if (checker.check(line, context)) continue;
       const xid = BigInt(line.xid);
       // Where a segment is gone its rows have no leaf; that was told, and is not the rows' fault.
       if (complete && !isVisible(xid, from) && isVisible(xid, to)) checker.unknown(line, context);
     }
-    progress.advance(lines.length);
+    progress.advance(count);
   });
 }
 

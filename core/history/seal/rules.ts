@@ -4,22 +4,32 @@ import type { BoundMap } from '../../datamap/types.ts';
 import { canonicalJson } from '../../snapshot/canonical.ts';
 import type { Client } from '../../sql.ts';
 import type { OpenColumns } from './leaf.ts';
+import type { OpenNames } from './leafBytes.ts';
 
 /** Open columns by the id of their table, as the trail has it. */
 export class SealRules {
   readonly document: string;
   readonly sha256: string;
   readonly #open: ReadonlyMap<string, OpenColumns>;
+  readonly #openBytes: ReadonlyMap<number, OpenNames>;
 
   constructor(document: string) {
     this.document = document;
     this.sha256 = createHash('sha256').update(document).digest('hex');
     const parsed = JSON.parse(document) as Record<string, string[]>;
     this.#open = new Map(Object.entries(parsed).map(([table, names]) => [table, new Set(names)]));
+    this.#openBytes = new Map(
+      Object.entries(parsed).map(([table, names]) => [Number(table), names.map((name) => Buffer.from(name))]),
+    );
   }
 
   open(table: string): OpenColumns {
     return this.#open.get(table);
+  }
+
+  /** The same as bytes. */
+  openBytes(table: number): OpenNames {
+    return this.#openBytes.get(table);
   }
 }
 
