@@ -124,6 +124,11 @@ export async function appendRecords(
     record.writeUInt32BE(checksum(record), CRC);
   }
   await withFile(path, 'r+', async (file) => {
+    if ((await file.stat()).size < HEADER_BYTES) {
+      // A reader without the lock must never see records where there is no header yet.
+      await writeHeader(file, at.generation, HEADER_BYTES);
+      await file.sync();
+    }
     await file.write(bytes, 0, bytes.length, at.end);
     await file.sync();
     await writeHeader(file, at.generation, at.end + bytes.length);

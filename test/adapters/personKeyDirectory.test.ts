@@ -151,3 +151,13 @@ test('refuses to lie inside the object store, or around it', async () => {
   }
   openPersonKeys(join(directory, 'store-of-persons'), store, keys);
 });
+
+test('whoever looks while the first keys of a tenant are written sees none yet, and no damage', async () => {
+  const { open } = await setUp();
+  const all = Array.from({ length: 6 }, open);
+  const persons = Array.from({ length: 400 }, (_, i) => `user-${i}`);
+  for (let n = 0; n < 25; n++) {
+    const found = await Promise.all(all.map((keys) => keys.obtain(`tenant-${n}`, persons)));
+    expect(new Set(found.map((keys) => keys.get('user-7')!.ref)).size).toBe(1);
+  }
+});
