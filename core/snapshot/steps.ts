@@ -24,8 +24,8 @@ import { StepNotes } from './stepNotes.ts';
 import { manifestName, openStore } from './store.ts';
 import type { BackupType, Manifest } from './types.ts';
 
-/** Raw bytes that one item is about: seconds of work, and a spool that fits into a function's temporary files. */
-const ITEM_BYTES = 256 << 20;
+/** Chunks that one item is about: seconds of work, and a spool that fits into a function's temporary files. */
+const ITEM_CHUNKS = 8;
 /** A Distributed Map runs so many at once at most, and so many short items stay far below the limit of a payload. */
 const MOST_ITEMS = 10_000;
 
@@ -80,7 +80,7 @@ const notInstalledIsToldLater = (error: unknown): undefined => {
 /** Passes that have something left to copy, as ranges; neighbours are joined where there would be too many. */
 function itemsOf(plan: RunPlan, done: ReadonlySet<string>): string[] {
   const left = plan.plan.chunks.filter((spec) => !done.has(spec.id));
-  const passes = groupPasses(left, ITEM_BYTES);
+  const passes = groupPasses(left, plan.chunkBytes * ITEM_CHUNKS);
   const each = Math.ceil(passes.length / MOST_ITEMS);
   const items: string[] = [];
   for (let at = 0; at < passes.length; at += each) {
