@@ -1,6 +1,7 @@
 /** What actors' contexts say, for the rows that name them. */
 import type pg from 'pg';
 import { NO_CONTEXT } from './leaf.ts';
+import type { LineBatch } from './lineBytes.ts';
 
 const NO_CONTEXT_BYTES = Buffer.from(NO_CONTEXT);
 const KEEP = 100_000;
@@ -69,3 +70,14 @@ const WRITTEN: Readonly<Record<string, string>> = {
 /** A value as COPY's text format writes it. */
 export const copyField = (value: string | null): string =>
   value === null ? '\\N' : value.replace(/[\\\b\f\n\r\t\v]/g, (c) => WRITTEN[c]!);
+
+/** Loads what the lines of a batch need; the function gives the context of line `i`, asked for in order, as bytes. */
+export async function contextsOf(batch: LineBatch, contexts: Contexts): Promise<(line: number) => Buffer> {
+  const repeats = Array.from({ length: batch.count }, (_, i) => batch.repeatsActor(i));
+  await contexts.load(repeats.flatMap((same, i) => (same ? [] : [batch.actor(i)])));
+  let bytes: Buffer = NO_CONTEXT_BYTES;
+  return (line) => {
+    if (!repeats[line]) bytes = contexts.bytes(batch.actor(line));
+    return bytes;
+  };
+}

@@ -6,6 +6,7 @@ const TAB = 9;
 const WIDTH = FIELDS + 1;
 const ACTOR = 12;
 const TABLE = 4;
+const ORGANIZATION = 6;
 
 export class LineBatch {
   bytes: Buffer = Buffer.alloc(0);
@@ -62,6 +63,12 @@ export class LineBatch {
     return this.#number(this.start(line, 0), this.stop(line, 0));
   }
 
+  exactSeq(line: number): bigint {
+    const seq = this.seq(line);
+    if (seq < Number.MAX_SAFE_INTEGER) return BigInt(seq);
+    return BigInt(this.bytes.toString('latin1', this.start(line, 0), this.stop(line, 0)));
+  }
+
   #number(start: number, stop: number): number {
     let value = 0;
     for (let at = start; at < stop; at++) value = value * 10 + this.bytes[at]! - 48;
@@ -77,13 +84,26 @@ export class LineBatch {
     return this.#number(this.start(line, TABLE), this.stop(line, TABLE));
   }
 
+  /** Whose the row is, as the field stands. */
+  organization(line: number): string {
+    return this.bytes.toString('utf8', this.start(line, ORGANIZATION), this.stop(line, ORGANIZATION));
+  }
+
   /** Whether it is of the same actor as the line before. Many that follow each other are, and asking costs less than a text. */
   repeatsActor(line: number): boolean {
+    return this.#repeats(line, ACTOR);
+  }
+
+  repeatsOrganization(line: number): boolean {
+    return this.#repeats(line, ORGANIZATION);
+  }
+
+  #repeats(line: number, field: number): boolean {
     if (line === 0) return false;
     const { bytes } = this;
-    const [a, b] = [this.start(line, ACTOR), this.start(line - 1, ACTOR)];
-    const length = this.stop(line, ACTOR) - a;
-    if (this.stop(line - 1, ACTOR) - b !== length) return false;
+    const [a, b] = [this.start(line, field), this.start(line - 1, field)];
+    const length = this.stop(line, field) - a;
+    if (this.stop(line - 1, field) - b !== length) return false;
     for (let i = length - 1; i >= 0; i--) if (bytes[a + i] !== bytes[b + i]) return false;
     return true;
   }

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Progress } from '../../ports.ts';
 import { isVisible, parseSnapshot } from '../snapshots.ts';
-import { Contexts } from './contexts.ts';
+import { Contexts, contextsOf } from './contexts.ts';
 import { type EntryLog, laterNotes } from './entryLog.ts';
 import { LINE_SQL, parseLine } from './leaf.ts';
 import { copyLineBytes } from './lines.ts';
@@ -74,12 +74,9 @@ async function readRows(
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t where t.xid >= ${from.xmin} and t.xid < ${to.xmax}) to stdout`;
   await copyLineBytes(client, sql, async (batch) => {
     const { count } = batch;
-    const repeats = Array.from({ length: count }, (_, i) => batch.repeatsActor(i));
-    await contexts.load(repeats.flatMap((same, i) => (same ? [] : [batch.actor(i)])));
-    let bytes: Buffer = Buffer.alloc(0);
+    const contextOf = await contextsOf(batch, contexts);
     for (let i = 0; i < count; i++) {
-      if (!repeats[i]) bytes = contexts.bytes(batch.actor(i));
-      if (checker.isSealed(batch, i, bytes)) continue;
+      if (checker.isSealed(batch, i, contextOf(i))) continue;
       const line = parseLine(batch.text(i));
       const context = contexts.get(line.actor);
       if (checker.check(line, context)) continue;

@@ -7,13 +7,14 @@ import { advance } from '../advance.ts';
 import { isAtOrAfter, parseSnapshot } from '../snapshots.ts';
 import type { Snapshot } from '../types.ts';
 import { anchor } from './anchors.ts';
-import { Contexts } from './contexts.ts';
+import { Contexts, contextsOf } from './contexts.ts';
 import { insertEntry, makeEntry, type WrittenEntry } from './entry.ts';
 import { commitment, fieldText, LINE_SQL, leaf, parseLine, splitChanges } from './leaf.ts';
-import { copyLines } from './lines.ts';
+import { LeafHasher } from './leafBytes.ts';
+import { copyLineBytes } from './lines.ts';
 import { type OpenLog, openLog, type SealKeys } from './log.ts';
 import { rulesOf, type SealRules, storeRules } from './rules.ts';
-import { SegmentWriter } from './segments.ts';
+import { SALT_BYTES, SegmentWriter } from './segments.ts';
 import { BEFORE_ALL } from './types.ts';
 
 export interface SealContext extends SealKeys {
@@ -146,17 +147,28 @@ async function fill(
   const contexts = new Contexts(writer);
   const sql = `copy (select ${LINE_SQL} from holdfast.trail t
     where ${between(from, to)} order by t.organization nulls first, t.seq) to stdout`;
-  await copyLines(reader, sql, async (texts) => {
-    const lines = texts.map(parseLine);
-    await contexts.load(lines.map((line) => line.actor));
-    for (const line of lines) {
-      const salt = segments.salt(fieldText(line.organization));
-      const split = splitChanges(line.changes, rules.open(line.table));
-      segments.add(line.seq, leaf(line, commitment(line, salt, contexts.get(line.actor), split), split));
+  const hasher = new LeafHasher();
+  await copyLineBytes(reader, sql, async (batch) => {
+    const context = await contextsOf(batch, contexts);
+    let tenant: string | null = null;
+    for (let i = 0; i < batch.count; i++) {
+      if (!batch.repeatsOrganization(i)) tenant = fieldText(batch.organization(i));
+      const saltAt = segments.salt(tenant);
+      const { salts } = segments;
+      const plain = hasher.leafOf(batch, i, salts, saltAt, context(i), rules.openBytes(batch.table(i)));
+      segments.add(batch.exactSeq(i), plain ?? leafOfText(batch.text(i), salts, saltAt, contexts, rules));
     }
     await segments.flush();
   });
   await segments.flush({ all: true });
+}
+
+function leafOfText(text: string, salts: Buffer, saltAt: number, contexts: Contexts, rules: SealRules): string {
+  const line = parseLine(text);
+  const salt = salts.toString('hex', saltAt, saltAt + SALT_BYTES);
+  const split = splitChanges(line.changes, rules.open(line.table));
+  const hex = leaf(line, commitment(line, salt, contexts.get(line.actor), split), split);
+  return Buffer.from(hex, 'hex').toString('latin1');
 }
 
 /** Rows that `to` sees and `from` does not, in a form that the index on xid serves. Both are text forms of pg_snapshot. */

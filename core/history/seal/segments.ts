@@ -42,22 +42,27 @@ export class SegmentWriter {
     this.#about = about;
   }
 
-  /** A fresh salt for the next row of `tenant`, as hex. */
-  salt(tenant: string | null): string {
+  /** Where the salts of the segment at hand lie. */
+  get salts(): Buffer {
+    return this.#salts;
+  }
+
+  /** A fresh salt for the next row of `tenant`: where its 16 bytes begin in `salts`. */
+  salt(tenant: string | null): number {
     if (this.#count > 0 && (this.#count === ROWS || tenant !== this.#tenant)) this.#close();
     this.#tenant = tenant;
     if (this.#count % 1000 === 0) {
       const from = this.#count * SALT_BYTES;
       randomFillSync(this.#salts, from, Math.min(1000 * SALT_BYTES, this.#salts.length - from));
     }
-    return this.#salts.toString('hex', this.#count * SALT_BYTES, (this.#count + 1) * SALT_BYTES);
+    return this.#count * SALT_BYTES;
   }
 
-  /** The leaf that belongs to the salt given last. */
-  add(seq: string, leaf: string): void {
+  /** The leaf that belongs to the salt given last, as binary text. */
+  add(seq: bigint, leaf: string): void {
     const at = this.#count * LEAF_BYTES;
-    this.#leaves.writeBigUInt64BE(BigInt(seq), at);
-    this.#leaves.write(leaf, at + 8, 'hex');
+    this.#leaves.writeBigUInt64BE(seq, at);
+    this.#leaves.write(leaf, at + 8, 'latin1');
     this.#count += 1;
   }
 
