@@ -1,0 +1,38 @@
+/**
+ * What the emulator cannot run, why, and where it is checked instead. Short on purpose: everything else that the stacks deploy is
+ * deployed here as it is.
+ */
+export interface NotEmulated {
+  readonly what: string;
+  readonly why: string;
+  readonly checked: string;
+}
+
+export const NOT_EMULATED: readonly NotEmulated[] = [
+  {
+    what: 'AWS::KMS::ReplicaKey',
+    why: 'CloudFormation of the emulator does not know the type; the keys are replicated by the API call that it stands for',
+    checked: 'test/lib/stacks.test.ts: the replica refuses what the primary refuses',
+  },
+  {
+    what: 'conditions on the encryption context in key policies',
+    why: 'the emulator enforces no policies unless it is told to, and then knows no kms:EncryptionContext',
+    checked:
+      'test/lib/constructs.test.ts by assertion; test/support/aws/fakeKms.ts enforces them in test/adapters/kmsKeys.test.ts',
+  },
+  {
+    what: 'policies of buckets and roles as functions call',
+    why: 'the same; rights of the deployed roles are asked of the policy simulator instead',
+    checked: 'test/lib/rights.test.ts by assertion on every function',
+  },
+  {
+    what: '/opt, where layers lie',
+    why: 'functions run as processes of this machine; the variables that name files there are pointed at the files',
+    checked: 'test/lib/constructs.test.ts: what lies in the layer',
+  },
+  {
+    what: 'networks, ARM, concurrency, snapshots of RDS',
+    why: 'there is no network, processor or database server to emulate them with',
+    checked: 'test/lib by assertion; test/functions runs every state of the snapshot workflow against a strict fake',
+  },
+];
