@@ -7,8 +7,7 @@ import type { Settings } from '../core/datamap/settings.ts';
 import { didYouMean } from '../core/datamap/suggest.ts';
 import { ConfigError } from '../core/errors.ts';
 import { trustFile } from '../core/history/seal/publicKeys.ts';
-import type { KeyService, Trust } from '../core/ports.ts';
-import { openKeyService } from './keys.ts';
+import type { Trust } from '../core/ports.ts';
 
 /** How a location of each kind gets its backups. */
 const WAYS: Readonly<Record<LocationKind, string>> = {
@@ -59,16 +58,6 @@ export async function trustOf(path: string): Promise<Trust> {
       { cause, action: 'Check the path.', details: { option: '--public-key', got: path } },
     );
   }
-}
-
-/** The key service, or public keys alone: who only copies and verifies needs no more. */
-export async function openKeys(
-  settings: Settings,
-  options: { readonly publicKey?: string },
-): Promise<{ keys?: KeyService; trust: Trust }> {
-  if (options.publicKey !== undefined) return { trust: await trustOf(options.publicKey) };
-  const keys = await openKeyService(settings);
-  return { keys, trust: keys };
 }
 
 /** A copy inside of what it is a copy of would be lost with it, and be copied into itself. @throws ConfigError HF_LOCATION_OVERLAP */

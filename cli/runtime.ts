@@ -8,11 +8,11 @@ import { readMap, readSettings } from '../core/datamap/load.ts';
 import type { LockSetting } from '../core/datamap/locations.ts';
 import type { Settings } from '../core/datamap/settings.ts';
 import { ConfigError } from '../core/errors.ts';
-import type { ObjectStore } from '../core/ports.ts';
+import type { KeyService, ObjectStore, PersonKeyStore, Trust } from '../core/ports.ts';
 import { connect } from '../core/sql.ts';
 import { stoppable } from './interrupt.ts';
 import { inDynamo, openKeyService, openPersons } from './keys.ts';
-import { placeToRead } from './locations.ts';
+import { placeToRead, trustOf } from './locations.ts';
 import { progressBar } from './progressBar.ts';
 import type { GlobalOptions } from './report.ts';
 
@@ -93,4 +93,14 @@ export async function openObjectStore(location: string, lock?: LockSetting): Pro
     return (await import('../adapters/aws/s3Store.ts')).S3Store.open(location, {}, lock);
   if (lock) return (await import('../adapters/local/lockedDirectory.ts')).LockedDirectory.open(location);
   return (await import('../adapters/local/directoryStore.ts')).DirectoryStore.open(location);
+}
+
+/** The keys, or public keys alone: who only copies and verifies needs no more. */
+export async function openKeys(
+  settings: Settings,
+  options: { readonly publicKey?: string },
+): Promise<{ keys?: KeyService; persons?: PersonKeyStore; trust: Trust }> {
+  if (options.publicKey !== undefined) return { trust: await trustOf(options.publicKey) };
+  const keys = await openKeyService(settings);
+  return { keys, persons: await openPersons(settings, await openObjectStore(settings.store), keys), trust: keys };
 }

@@ -9,11 +9,11 @@ import { verifyStore } from '../../core/locations/verifyStore.ts';
 import type { ObjectStore, Trust } from '../../core/ports.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal, stoppable } from '../interrupt.ts';
-import { locationNamed, openKeys } from '../locations.ts';
+import { locationNamed } from '../locations.ts';
 import { bold, bytes, count, duration, green, red, table, yellow } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
 import { type GlobalOptions, problem, type Report } from '../report.ts';
-import { openObjectStore, settingsOf } from '../runtime.ts';
+import { openKeys, openObjectStore, settingsOf } from '../runtime.ts';
 
 interface Options extends GlobalOptions {
   readonly publicKey?: string;
@@ -59,7 +59,7 @@ async function ofPrimary(
   store: ObjectStore,
   trust: Trust,
 ): Promise<{ status: LocationStatus; primary: Primary }> {
-  let primary: Primary = { storeId: undefined, refs: [], reaches: undefined };
+  let primary: Primary = { storeId: undefined, refs: [], files: [], reaches: undefined };
   try {
     primary = await readPrimary(store, trust);
   } catch (error) {
@@ -91,25 +91,37 @@ function reportOf(locations: readonly LocationStatus[], rule: ThreeTwoOne): Repo
   return { json: { locations, threeTwoOne: rule }, text: lines.join('\n'), exitCode: rule.ok && !broken ? 0 : 1 };
 }
 
-const behind = ({ missing, secondsBehind = 0 }: LocationStatus): string =>
-  missing === 0 ? 'no' : `${count(missing, 'backup')}, ${duration(secondsBehind * 1000, 0)}`;
+function behind({ missing, secondsBehind = 0, files }: LocationStatus): string {
+  const parts = [
+    ...(missing > 0 ? [`${count(missing, 'backup')}, ${duration(secondsBehind * 1000, 0)}`] : []),
+    ...(files && files.missing > 0 ? [count(files.missing, 'backup of files', 'backups of files')] : []),
+  ];
+  return parts.join('; ') || 'no';
+}
 
 async function verify(options: Options & { note: boolean }, name: string): Promise<Report> {
   stopOnSignal('Nothing was changed; verify again from the beginning.');
   const settings = await settingsOf(options);
   const { store: place, lock } = locationNamed(settings, name);
-  const { keys, trust } = await openKeys(settings, options);
+  const { keys, persons, trust } = await openKeys(settings, options);
   const store = await openObjectStore(place, lock);
   const progress = stoppable(progressBar(!options.json && !options.quiet));
-  const verdict = await verifyStore({ store, trust, keys, progress });
+  const verdict = await verifyStore({ store, trust, keys, persons, progress });
   if (options.note) await writeCheck({ store, clock: systemClock, keys }, verdict);
-  const { faults, backups, objects, documents, unproven } = verdict;
+  const { faults, backups, objects, documents, unproven, files } = verdict;
   const lines = [
     ...faults.map(({ code, message }) => problem(code, message)),
     ...(unproven
       ? [yellow(`note: ${count(unproven, 'tenant key')} could not be opened here, so only form and place were checked`)]
       : []),
-    `${faults.length ? red(count(faults.length, 'fault')) : green('Sound')}: ${bold(name)}, ${count(backups, 'backup')}, ${count(objects, 'object')} (${bytes(verdict.bytes)}), ${count(documents, 'document')}`,
+    ...(files.unproven
+      ? [
+          yellow(
+            `note: ${count(files.unproven, 'content')} of files could not be opened here, so only form was checked`,
+          ),
+        ]
+      : []),
+    `${faults.length ? red(count(faults.length, 'fault')) : green('Sound')}: ${bold(name)}, ${count(backups, 'backup')}, ${count(objects, 'object')} (${bytes(verdict.bytes)}), ${count(documents, 'document')}${files.runs ? `, ${count(files.runs, 'backup of files', 'backups of files')} with ${count(files.contents, 'content')}` : ''}`,
   ];
   return { json: { location: name, ...verdict }, text: lines.join('\n'), exitCode: faults.length ? 1 : 0 };
 }

@@ -4,11 +4,12 @@ import { verifyMedia } from '../../core/locations/media/verify.ts';
 import { parseMoment } from '../../core/moment.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal, stoppable } from '../interrupt.ts';
-import { locationNamed, openKeys, refuseOverlap, trustOf } from '../locations.ts';
+import { locationNamed, refuseOverlap, trustOf } from '../locations.ts';
 import { bold, bytes, count, green, printable, red, yellow } from '../output.ts';
 import { progressBar } from '../progressBar.ts';
+import { filesLines, hasFaults } from '../replicationReport.ts';
 import { type GlobalOptions, problem } from '../report.ts';
-import { contextOf, openObjectStore, settingsOf, storeLocation } from '../runtime.ts';
+import { contextOf, openKeys, openObjectStore, settingsOf, storeLocation } from '../runtime.ts';
 
 interface ExportOptions extends GlobalOptions {
   readonly to: string;
@@ -45,15 +46,16 @@ export const mediaCommand: Register = (program) => {
       since: options.since === undefined ? undefined : parseMoment(options.since),
       label: options.label,
     });
-    const { copied, files, totalBytes, backups, withheld, faults } = report;
+    const { copied, files, fileCount, totalBytes, backups, withheld, faults } = report;
     const lines = [
       `${bold('Exported')} ${count(copied.length, 'backup')} (${bytes(report.bytes)}) to ${report.to}`,
-      `the media hold ${count(backups.length, 'backup')} in ${count(files, 'file')}, ${bytes(totalBytes)}; signed in ${report.manifest}`,
+      `the media hold ${count(backups.length, 'backup')} in ${count(fileCount, 'file')}, ${bytes(totalBytes)}; signed in ${report.manifest}`,
+      ...filesLines(files),
       ...faults.map(({ code, message }) => problem(code, message)),
       ...withheld.map(({ id, code, message }) => problem(code, `${id} was not exported: ${message}`)),
       `Check them where they are kept: holdfast media verify ${place}`,
     ];
-    return { json: report, text: lines.join('\n'), exitCode: withheld.length + faults.length ? 1 : 0 };
+    return { json: report, text: lines.join('\n'), exitCode: hasFaults(report) ? 1 : 0 };
   });
 
   const verifying = group
@@ -104,13 +106,14 @@ export const mediaCommand: Register = (program) => {
     await refuseOverlap((await settingsOf(options)).store, place);
     stopOnSignal('What was brought in is whole; run the same command again for the rest.');
     const report = await importMedia({ ...context, media: await openObjectStore(place) });
-    const { copied, present, withheld, faults } = report;
+    const { copied, present, withheld, faults, files } = report;
     const lines = [
       `${bold('Imported')} ${count(copied.length, 'backup')} (${bytes(report.bytes)}) into ${report.to}; ${count(present, 'backup')} ${present === 1 ? 'was' : 'were'} there`,
+      ...filesLines(files),
       ...faults.map(({ code, message }) => problem(code, message)),
       ...withheld.map(({ id, code, message }) => problem(code, `${id} was not imported: ${message}`)),
       'Next: holdfast catalog rebuild, where the database is there; or holdfast restore-database.',
     ];
-    return { json: report, text: lines.join('\n'), exitCode: withheld.length + faults.length ? 1 : 0 };
+    return { json: report, text: lines.join('\n'), exitCode: hasFaults(report) ? 1 : 0 };
   });
 };

@@ -3,15 +3,15 @@ import type { LocationSetting } from '../../core/datamap/locations.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { type ReplicationReport, replicate } from '../../core/locations/replicate.ts';
 import { keptBy } from '../../core/locations/select.ts';
-import type { KeyService, ObjectStore, Trust } from '../../core/ports.ts';
+import type { KeyService, ObjectStore, PersonKeyStore, Trust } from '../../core/ports.ts';
 import { holdsInStore } from '../../core/snapshot/legalHold.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal, stoppable } from '../interrupt.ts';
-import { locationNamed, openKeys, refuseOverlap, trustOf } from '../locations.ts';
-import { bold, bytes, count, green, yellow } from '../output.ts';
+import { locationNamed, refuseOverlap, trustOf } from '../locations.ts';
 import { progressBar } from '../progressBar.ts';
-import { type GlobalOptions, problem, type Report } from '../report.ts';
-import { openObjectStore, settingsOf, storeLocation } from '../runtime.ts';
+import { hasFaults, replicationLines } from '../replicationReport.ts';
+import type { GlobalOptions, Report } from '../report.ts';
+import { openKeys, openObjectStore, settingsOf, storeLocation } from '../runtime.ts';
 
 interface Options extends GlobalOptions {
   readonly pull: boolean;
@@ -26,7 +26,8 @@ interface Way {
   readonly source: ObjectStore;
   readonly target: ObjectStore;
   readonly trust: Trust;
-  readonly keys?: KeyService;
+  readonly keys?: KeyService | undefined;
+  readonly persons?: PersonKeyStore | undefined;
   readonly retention?: LocationSetting['retention'];
 }
 
@@ -89,39 +90,21 @@ async function configured(options: Options, names: readonly string[]): Promise<W
       details: { expected: kind },
     });
   }
-  const { keys, trust } = await openKeys(settings, options);
+  const { keys, persons, trust } = await openKeys(settings, options);
   const ways: Way[] = [];
   for (const { name, store, lock, retention } of chosen) {
     await refuseOverlap(settings.store, store);
     const source = await openObjectStore(settings.store);
     const target = await openObjectStore(store, lock);
-    ways.push({ name, source, target, trust, ...(keys ? { keys } : {}), ...(retention ? { retention } : {}) });
+    ways.push({ name, source, target, trust, keys, persons, ...(retention ? { retention } : {}) });
   }
   return ways;
 }
 
 function reportOf(reports: readonly (ReplicationReport & { location: string })[]): Report {
-  const lines = reports.flatMap(
-    ({ location, copied, present, documents, unproven, bytes: size, withheld, faults, to }) => {
-      const repaired = copied.filter((c) => c.repaired).length;
-      const made = copied.length - repaired;
-      return [
-        `${bold(location)} ${to}`,
-        `  copied ${count(made, 'backup')} (${bytes(size)}) and ${count(documents, 'document')}; ${count(present, 'backup')} ${present === 1 ? 'was' : 'were'} there`,
-        ...(repaired ? [`  put back what ${count(repaired, 'backup')} had lost there`] : []),
-        ...(unproven
-          ? [
-              yellow(
-                `  note: ${count(unproven, 'tenant key')} could not be opened here, so only form and place were checked`,
-              ),
-            ]
-          : []),
-        ...faults.map(({ code, message }) => `  ${problem(code, message)}`),
-        ...withheld.map(({ id, code, message }) => `  ${problem(code, `${id} was not copied: ${message}`)}`),
-        ...(faults.length + withheld.length ? [] : [`  ${green('every byte that was copied is what was written')}`]),
-      ];
-    },
-  );
-  const wrong = reports.some(({ withheld, faults }) => withheld.length + faults.length > 0);
-  return { json: { locations: reports }, text: lines.join('\n'), exitCode: wrong ? 1 : 0 };
+  return {
+    json: { locations: reports },
+    text: reports.flatMap(({ location, ...report }) => replicationLines(location, report)).join('\n'),
+    exitCode: reports.some(hasFaults) ? 1 : 0,
+  };
 }

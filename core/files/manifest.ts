@@ -1,6 +1,6 @@
 /** Manifests of file backups: written last and signed, so a run is there as a whole or not at all. */
 import { IntegrityError } from '../errors.ts';
-import type { KeyService, ObjectStore } from '../ports.ts';
+import type { KeyService, ObjectStore, Trust } from '../ports.ts';
 import { signedBytes } from '../snapshot/canonical.ts';
 import { checkVersion, documentBytes, openStore, parseDocument } from '../snapshot/store.ts';
 import { MANIFESTS, manifestFolder, manifestName, runOfManifest } from './names.ts';
@@ -39,7 +39,11 @@ export async function listFileManifests(store: ObjectStore, tenant?: string): Pr
  * @throws IntegrityError HF_OBJECT_MISSING, HF_OBJECT_MALFORMED, HF_FORMAT_UNKNOWN_VERSION, HF_MANIFEST_SIGNATURE,
  * HF_FOREIGN_OBJECT
  */
-export async function readFileManifest(ctx: StoreAndKeys, name: string, storeId: string): Promise<FileManifest> {
+export async function readFileManifest(
+  ctx: { readonly store: ObjectStore; readonly keys: Trust },
+  name: string,
+  storeId: string,
+): Promise<FileManifest> {
   const manifest = parseDocument(await ctx.store.get(name), name) as FileManifest;
   if (manifest.format !== FILES_FORMAT || !manifest.signature || typeof manifest.tenants !== 'object') {
     throw new IntegrityError('HF_OBJECT_MALFORMED', `${name} is not the manifest of a file backup.`, {
@@ -66,7 +70,7 @@ export async function findFileManifest(ctx: StoreAndKeys, id: string): Promise<F
 
 /** @throws IntegrityError HF_MANIFEST_SIGNATURE */
 export async function checkSignature(
-  keys: KeyService,
+  keys: Trust,
   document: { readonly signature: FileManifest['signature'] },
   name: string,
 ): Promise<void> {

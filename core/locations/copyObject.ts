@@ -21,7 +21,7 @@ export class ReadFailed extends HoldfastError {
 }
 
 /** What to throw where reading failed. An error that is not of the domain stays as it is. */
-const readFailed = (cause: unknown): unknown => (cause instanceof HoldfastError ? new ReadFailed(cause) : cause);
+export const readFailed = (cause: unknown): unknown => (cause instanceof HoldfastError ? new ReadFailed(cause) : cause);
 
 /**
  * Streams an object over and hashes what passes. Bytes other than expected end the write before the object exists.
@@ -76,6 +76,13 @@ export async function checkObject(
     throw error instanceof ReadFailed ? error.cause : error;
   }
   mustBe(store, name, expected, hash.digest('hex'));
+}
+
+/** SHA-256 of an object, hex. @throws ReadFailed */
+export async function digestOf(store: ObjectStore, name: string, size: number): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of windows(store, name, size)) hash.update(bytes);
+  return hash.digest('hex');
 }
 
 /** The bytes of an object, the next window on its way while this one is used. @throws ReadFailed */

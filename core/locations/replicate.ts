@@ -2,11 +2,20 @@
  * Copies what a location lacks. Order makes every moment of it safe: marker, tenant keys, then backup by backup in order of
  * time, each with its manifest last. Nothing is overwritten or deleted, so it may be killed, repeated, and run twice at once.
  */
-import { type KeyService, type ObjectStore, type Progress, silentProgress, type Trust } from '../ports.ts';
+import type { FileManifest } from '../files/types.ts';
+import {
+  type KeyService,
+  type ObjectStore,
+  type PersonKeyStore,
+  type Progress,
+  silentProgress,
+  type Trust,
+} from '../ports.ts';
 import { listManifests } from '../snapshot/manifest.ts';
 import type { Manifest } from '../snapshot/types.ts';
 import type { CopiedBackup } from './copyBackup.ts';
 import { KEY_FOLDERS, SIDE_FOLDERS } from './document.ts';
+import { type FileReplicationReport, replicateFiles } from './fileRuns.ts';
 import { ReplicationRun } from './replicationRun.ts';
 import { sameStore } from './sameStore.ts';
 
@@ -17,11 +26,15 @@ export interface Replication {
   readonly trust: Trust;
   /** The root, where it may be used: it proves tenant keys. Without it, they are checked for shape and place. */
   readonly keys?: KeyService | undefined;
+  /** With the keys, opens the contents of users' files, and so proves them; without, only that they are whole is checked. */
+  readonly persons?: PersonKeyStore | undefined;
   readonly progress?: Progress;
   /** Ids of the backups that the target should have, out of all sound ones of the source. @default all */
   readonly select?: (manifests: readonly ManifestFacts[]) => ReadonlySet<string>;
   /** Whether a key, proof, hold or seal goes along, by its name. @default all do */
   readonly documents?: (name: string) => boolean;
+  /** Whether a backup of users' files goes along; false: none does. @default all do */
+  readonly files?: false | ((manifest: FileManifest) => boolean);
 }
 
 /** What is kept of each manifest while a run goes on. */
@@ -47,6 +60,8 @@ export interface ReplicationReport {
   readonly withheld: readonly Withheld[];
   /** Documents that were not copied, and names under which the target holds other bytes. */
   readonly faults: readonly DocumentFault[];
+  /** Backups of users' files; undefined when there was nothing to copy. */
+  readonly files?: FileReplicationReport;
 }
 
 export interface Withheld {
@@ -82,6 +97,10 @@ export async function replicate(job: Replication): Promise<ReplicationReport> {
   for (const ref of todo) await run.backup(ref, facts.get(ref.id)!);
   progress.done();
   for (const folder of SIDE_FOLDERS) await run.documents(folder);
+  const files =
+    job.files === false
+      ? undefined
+      : await replicateFiles({ ...job, ...(job.files ? { runs: job.files } : {}) }, storeId);
   const had = new Set(targets.map(({ name }) => name));
   return {
     store: storeId,
@@ -89,5 +108,9 @@ export async function replicate(job: Replication): Promise<ReplicationReport> {
     to: target.description,
     present: sources.filter(({ name }) => had.has(name)).length,
     ...run.report(),
+    ...(files && !isNothing(files) ? { files } : {}),
   };
 }
+
+const isNothing = ({ runs, contents, withheld, faults }: FileReplicationReport): boolean =>
+  runs.length + contents + withheld.length + faults.length === 0;

@@ -1,12 +1,12 @@
 /** The steps of one replication, and what they found. */
-import { HoldfastError, IntegrityError, KeyError } from '../errors.ts';
+import { HoldfastError, IntegrityError } from '../errors.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import { checkManifest, type ManifestRef } from '../snapshot/manifest.ts';
-import { MARKER } from '../snapshot/store.ts';
 import { pairs } from './compare.ts';
 import { type CopiedBackup, copyBackup, differs } from './copyBackup.ts';
-import { ReadFailed, readFrom } from './copyObject.ts';
+import { readFrom } from './copyObject.ts';
 import { checkDocument } from './document.ts';
+import { faultOf } from './faultOf.ts';
 import type { DocumentFault, ManifestFacts, Replication, ReplicationReport, Withheld } from './replicate.ts';
 
 /** Documents under way at once: they are small, and a store answers many requests. */
@@ -58,7 +58,7 @@ export class ReplicationRun {
       try {
         await this.#document(name);
       } catch (error) {
-        this.#fault(name, await this.#faultOf(error));
+        this.#fault(name, await faultOf(this.#job.source, error));
       }
     });
   }
@@ -141,7 +141,7 @@ export class ReplicationRun {
   }
 
   async #withholdFor(ref: ManifestRef, error: unknown): Promise<void> {
-    const fault = await this.#faultOf(error);
+    const fault = await faultOf(this.#job.source, error);
     // Retention may have removed it while this ran.
     if (fault.code === 'HF_OBJECT_MISSING' && !(await this.#job.source.head(ref.name))) return;
     this.#withhold(ref.id, fault);
@@ -150,17 +150,6 @@ export class ReplicationRun {
   #withhold(id: string, { code, message }: HoldfastError): void {
     this.#whole.delete(id);
     this.#withheld.push({ id, code, message });
-  }
-
-  /** What is wrong with one object of the source, or of the target; anything else ends the run. */
-  async #faultOf(error: unknown): Promise<HoldfastError> {
-    const fault = error instanceof ReadFailed ? error.cause : error;
-    if (fault instanceof IntegrityError) return fault;
-    if (fault instanceof KeyError && ['HF_KEY_WRONG', 'HF_KEY_MISSING'].includes(fault.code)) return fault;
-    if (!(error instanceof ReadFailed)) throw error;
-    // One bad sector is a fault of that object; a source that answers nothing at all is not.
-    await this.#job.source.get(MARKER);
-    return error;
   }
 
   #chain(id: string, parent: string | null): IntegrityError {

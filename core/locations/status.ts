@@ -1,6 +1,7 @@
 /** What a location has, how far it is behind the primary, and what keeps it from being removed. */
 import type { LocationSetting } from '../datamap/locations.ts';
 import { HoldfastError, StoreError } from '../errors.ts';
+import { listFileManifests } from '../files/manifest.ts';
 import type { ObjectLock, ObjectStore, Trust } from '../ports.ts';
 import { checkManifest, listManifests, type ManifestRef } from '../snapshot/manifest.ts';
 import { MARKER, readMarker } from '../snapshot/store.ts';
@@ -17,6 +18,8 @@ export interface LocationStatus extends Omit<LocationSetting, 'store' | 'lock' |
   readonly backups: number;
   /** Backups of the primary that it lacks. */
   readonly missing: number;
+  /** Backups of users' files, and those that it lacks; undefined where there are none. */
+  readonly files?: { readonly runs: number; readonly missing: number };
   /** The latest moment that it restores to; undefined when it has none. */
   readonly reaches?: string;
   /** By how many seconds that is before what the primary restores to. */
@@ -33,6 +36,8 @@ export interface Primary {
   /** undefined when it cannot be read: then nothing is behind it, and nothing foreign to it. */
   readonly storeId: string | undefined;
   readonly refs: readonly ManifestRef[];
+  /** Ids of backups of users' files. */
+  readonly files: readonly string[];
   readonly reaches: string | undefined;
 }
 
@@ -40,7 +45,8 @@ export interface Primary {
 export async function readPrimary(store: ObjectStore, trust: Trust): Promise<Primary> {
   const { id: storeId } = await readMarker(store, trust);
   const refs = await listManifests(store);
-  return { storeId, refs, reaches: await newestHorizon(store, trust, storeId, refs) };
+  const files = (await listFileManifests(store)).map(({ id }) => id);
+  return { storeId, refs, files, reaches: await newestHorizon(store, trust, storeId, refs) };
 }
 
 /**
@@ -76,11 +82,14 @@ export async function locationStatus(
     const newest = refs.at(-1);
     const lock = newest && isLocking(store) ? await store.lockOf(newest.name) : undefined;
     const verified = await lastCheck(store, id, trust);
+    const runs = new Set((await listFileManifests(store)).map((run) => run.id));
+    const files = { runs: runs.size, missing: primary.files.filter((run) => !runs.has(run)).length };
     return {
       ...about,
-      state: missing > 0 ? 'behind' : refs.length > 0 ? 'current' : 'empty',
+      state: missing + files.missing > 0 ? 'behind' : refs.length > 0 ? 'current' : 'empty',
       backups: refs.length,
       missing,
+      ...(files.runs + files.missing > 0 ? { files } : {}),
       ...(reaches === undefined ? {} : { reaches }),
       ...(reaches === undefined || primary.reaches === undefined
         ? {}

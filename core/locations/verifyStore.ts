@@ -3,7 +3,14 @@
  * root could tell is counted, not guessed.
  */
 import { type HoldfastError, IntegrityError, KeyError } from '../errors.ts';
-import { type KeyService, type ObjectStore, type Progress, silentProgress, type Trust } from '../ports.ts';
+import {
+  type KeyService,
+  type ObjectStore,
+  type PersonKeyStore,
+  type Progress,
+  silentProgress,
+  type Trust,
+} from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import { checkManifest, listManifests, type ManifestRef } from '../snapshot/manifest.ts';
 import { backupFolder, readMarker } from '../snapshot/store.ts';
@@ -13,6 +20,7 @@ import { sizesUnder } from './compare.ts';
 import { checkObject } from './copyObject.ts';
 import { checkDocument, KEY_FOLDERS, SIDE_FOLDERS } from './document.ts';
 import type { DocumentFault } from './replicate.ts';
+import { type FilesVerdict, verifyFiles } from './verifyFiles.ts';
 
 const DOCUMENTS_AT_ONCE = 8;
 const OBJECTS_AT_ONCE = 2;
@@ -21,6 +29,8 @@ export interface Verification {
   readonly store: ObjectStore;
   readonly trust: Trust;
   readonly keys?: KeyService | undefined;
+  /** With the keys, opens the contents of users' files. */
+  readonly persons?: PersonKeyStore | undefined;
   readonly progress?: Progress;
 }
 
@@ -33,6 +43,8 @@ export interface StoreVerdict {
   readonly documents: number;
   /** Tenant keys that nothing here could open: checked for shape and place only. */
   readonly unproven: number;
+  /** Backups of users' files. */
+  readonly files: Omit<FilesVerdict, 'faults'>;
   /** Empty for a sound store. */
   readonly faults: readonly DocumentFault[];
 }
@@ -50,7 +62,9 @@ export async function verifyStore(job: Verification): Promise<StoreVerdict> {
   const ids = new Set(refs.map((ref) => ref.id));
   for (const ref of refs) await check.backup(ref, ids);
   progress.done();
-  return check.verdict();
+  const { faults, ...files } = await verifyFiles(job, id);
+  const verdict = check.verdict();
+  return { ...verdict, files, faults: [...verdict.faults, ...faults] };
 }
 
 class Check {
@@ -65,7 +79,7 @@ class Check {
     this.#storeId = storeId;
   }
 
-  verdict(): StoreVerdict {
+  verdict(): Omit<StoreVerdict, 'files'> {
     return { store: this.#storeId, ...this.#counted, faults: this.#faults };
   }
 

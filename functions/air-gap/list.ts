@@ -18,7 +18,7 @@ export const work = task({
   input: z.object({ execution, request: z.strictObject({}) }),
   run: async (ctx, { execution }) => {
     const { source, store, trust } = ctx;
-    const keys = await replicate({ source, target: store, trust, select: () => new Set() });
+    const keys = await replicate({ source, target: store, trust, select: () => new Set(), files: false });
     const { id } = await readMarker(store, trust);
     const have = new Set((await listManifests(store)).map(({ name }) => name));
     const missing = (await listManifests(source)).filter(({ name }) => !have.has(name));

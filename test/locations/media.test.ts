@@ -30,12 +30,19 @@ const exported = (options: Partial<MediaExport> = {}) =>
     store: readOnly(world.store),
     media,
     keys: world.keys,
+    persons: world.persons,
     clock: systemClock,
     progress: silentProgress,
     ...options,
   });
 const imported = (store = DirectoryStore.open(join(world.directory, 'new'))) =>
-  importMedia({ media: readOnly(media), store, keys: world.keys, progress: silentProgress }).then((report) => ({
+  importMedia({
+    media: readOnly(media),
+    store,
+    keys: world.keys,
+    persons: world.persons,
+    progress: silentProgress,
+  }).then((report) => ({
     store,
     report,
   }));
@@ -53,7 +60,7 @@ test('out, checked with nothing but public keys or coreutils, and back into an e
   });
   const [sums] = (await readdir(join(media.directory, 'media'))).filter((name) => name.endsWith('.sha256'));
   const { stdout } = await promisify(execFile)('sha256sum', ['-c', `media/${sums}`], { cwd: media.directory });
-  expect(stdout.trim().split('\n')).toHaveLength(report.files + 1);
+  expect(stdout.trim().split('\n')).toHaveLength(report.fileCount + 1);
 
   const { store } = await imported();
   expect(await contents(store)).toEqual(await contents(world.store));

@@ -141,7 +141,7 @@ test('the others can be looked at when the primary is lost', async () => {
   await replicate({ source: store, target, trust: keys, keys });
   const none = DirectoryStore.open('/nowhere/at/all');
   await expect(readPrimary(none, keys)).rejects.toMatchObject({ code: 'HF_OBJECT_MISSING' });
-  const lost = { storeId: undefined, refs: [], reaches: undefined };
+  const lost = { storeId: undefined, refs: [], files: [], reaches: undefined };
   expect(await locationStatus(about('x', 'secondary', 'X'), target, keys, lost)).toMatchObject({
     state: 'current',
     backups: 4,

@@ -1,6 +1,6 @@
 /** Brings media back into a store: an empty one, which becomes the same store again, or the one that they were exported from. */
 import { IntegrityError } from '../../errors.ts';
-import type { KeyService, ObjectStore, Progress } from '../../ports.ts';
+import type { KeyService, ObjectStore, PersonKeyStore, Progress } from '../../ports.ts';
 import { type ReplicationReport, replicate } from '../replicate.ts';
 import type { MediaManifest } from './manifest.ts';
 import { verifyMedia } from './verify.ts';
@@ -13,9 +13,10 @@ export async function importMedia(job: {
   readonly media: ObjectStore;
   readonly store: ObjectStore;
   readonly keys: KeyService;
+  readonly persons: PersonKeyStore;
   readonly progress: Progress;
 }): Promise<ReplicationReport> {
-  const { media, store, keys, progress } = job;
+  const { media, store, keys, persons, progress } = job;
   const { manifest, faults } = await verifyMedia({ media, trust: keys, progress });
   if (faults.length > 0) {
     const more = faults.length > 1 ? `, and ${faults.length - 1} more` : '';
@@ -24,7 +25,7 @@ export async function importMedia(job: {
       details: { faults },
     });
   }
-  return replicate({ source: only(media, manifest), target: store, trust: keys, keys, progress });
+  return replicate({ source: only(media, manifest), target: store, trust: keys, keys, persons, progress });
 }
 
 /** The media as far as their manifest names them: what somebody else put there is not seen. */

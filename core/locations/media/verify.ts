@@ -1,5 +1,7 @@
 /** Are media what was exported, every byte of them, and can every backup on them be restored from them alone? */
 import { HoldfastError, IntegrityError } from '../../errors.ts';
+import { readFileManifest } from '../../files/manifest.ts';
+import { MANIFESTS } from '../../files/names.ts';
 import { type ObjectStore, type Progress, silentProgress, type Trust } from '../../ports.ts';
 import { inParallel } from '../../restore/inParallel.ts';
 import { checkManifest } from '../../snapshot/manifest.ts';
@@ -68,6 +70,13 @@ async function incomplete(media: ObjectStore, trust: Trust, { store, files, back
     });
   }
   for (const { name } of files) {
+    if (name.startsWith(MANIFESTS)) {
+      const { tenants } = await readFileManifest({ store: media, keys: trust }, name, store);
+      for (const { object, sha256 } of Object.values(tenants).flat()) {
+        if (digests.get(object) === sha256) continue;
+        faults.push({ object: name, code: 'HF_OBJECT_MISSING', message: `${name} needs ${object}.` });
+      }
+    }
     if (!name.startsWith('manifests/')) continue;
     const { id, type, parent, objects, keys } = await checkManifest(trust, await media.get(name), name, store);
     const lack = (code: string, message: string) => faults.push({ object: name, code, message });
