@@ -166,6 +166,19 @@ test('a row that was made goes, unless somebody worked on it or something hangs 
   expect(await w.rows('select count(*)::int from plain where id = 6')).toEqual([0]);
 });
 
+test('a row whose reference would only be emptied is not offered to go along', async () => {
+  await w.as('ann/s1-8', "insert into person (id, tenant_id, team_id, email) values (12, 'a', 1, 'cat@x')");
+  await w.as('bob', 'update person set boss_id = 12 where id = 10');
+  const request = { tenant: 'a', scope: { kind: 'session', session: 's1-8' }, include: 'offered' } as const;
+  const plan = await previewUndo(w.ctx, request);
+  expect(plan).toMatchObject({
+    offers: [],
+    violations: [{ code: 'HF_UNDO_NEEDS', details: { other: { record: '10' } } }],
+  });
+  await expect(applyUndo(w.ctx, request)).rejects.toMatchObject({ code: 'HF_UNDO_NEEDS' });
+  expect(await w.rows('select boss_id from person where id = 10')).toEqual([12]);
+});
+
 test('a deleted row comes back with its parents, its circle and its generated columns', async () => {
   await w.as('ann', 'update team set lead_id = 10 where id = 1', 'update person set boss_id = 11 where id = 10');
   await w.as('setup', "insert into task (tenant_id, person_id, title) values ('a', 10, 'call')");

@@ -83,9 +83,13 @@ async function lastDeletion(
   };
 }
 
-function goToo(obstacle: Obstacle, facts: Facts): Extra {
+/** undefined where the key would only empty the reference: such a row lives on its own, and is not to go for it. */
+function goToo(obstacle: Obstacle, facts: Facts): Extra | undefined {
   const { table, record } = obstacle.other!;
   const target = facts.byName.get(table)!;
+  const { incoming } = facts.byName.get(obstacle.record.table)!;
+  const key = incoming.find((k) => k.name === obstacle.constraint && k.childOid === target.bound.oid)!;
+  if (key.onDelete === 'n' || key.onDelete === 'd') return undefined;
   return {
     offer: {
       table,
