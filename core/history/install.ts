@@ -141,7 +141,7 @@ async function notes(client: Client, bound: BoundMap, followsDdl: boolean): Prom
   }
   if (!followsDdl) {
     result.push(
-      'This role may not create event triggers, so schema changes are not followed by themselves: run holdfast install after each.',
+      'This role may not create event triggers (only superusers and rds_superuser may), so a schema change is not noticed when it is made but at the next write of its table or "holdfast maintain". Run holdfast install after each migration.',
     );
   }
   const keyless = bound.tables.filter((t) => t.key.length === 0).map((t) => t.name);

@@ -39,6 +39,9 @@ beforeAll(async () => {
   await owner.query(`grant select, insert, update, delete, truncate on all tables in schema shop to ${a.role}`);
   const report = await install(owner, await bind(owner, shopMap));
   expect(report.followsDdl).toBe(false);
+  expect(report.notes).toContainEqual(
+    expect.stringMatching(/^This role may not create event triggers .*after each migration/),
+  );
   app = await connect(a.url);
   await app.query("set datestyle = 'German'");
   await write(
