@@ -33,26 +33,28 @@ export const entries = (): string[] => [
   ...new Set(WORKFLOWS.flatMap(({ handlers }) => Object.values(handlers).map(({ entry }) => entry))),
 ];
 
-export async function bundle(entry: string): Promise<Bundle> {
-  const { metafile, outputFiles } = await build({
+/** All of them, at once. */
+export async function bundles(): Promise<Bundle[]> {
+  const { metafile } = await build({
     ...BUNDLING,
     absWorkingDir: ROOT,
-    entryPoints: [entry],
-    outfile: 'index.mjs',
+    entryPoints: entries(),
+    outdir: 'bundles',
     write: false,
     metafile: true,
   });
-  const packages = new Map<string, number>();
-  for (const [path, { bytesInOutput }] of Object.entries(Object.values(metafile!.outputs)[0]!.inputs)) {
-    const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? 'holdfast';
-    packages.set(name, (packages.get(name) ?? 0) + bytesInOutput);
-  }
-  return { entry, bytes: outputFiles![0]!.contents.length, packages: [...packages].sort((a, b) => b[1] - a[1]) };
+  return Object.values(metafile!.outputs).map(({ entryPoint, bytes, inputs }) => {
+    const packages = new Map<string, number>();
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? 'holdfast';
+      packages.set(name, (packages.get(name) ?? 0) + bytesInOutput);
+    }
+    return { entry: entryPoint!, bytes, packages: [...packages].sort((a, b) => b[1] - a[1]) };
+  });
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
-  for (const entry of entries()) {
-    const { bytes, packages } = await bundle(entry);
+  for (const { entry, bytes, packages } of await bundles()) {
     const most = packages.slice(0, 4).map(([name, size]) => `${name} ${Math.round(size / 1024)}`);
     process.stdout.write(`${String(Math.round(bytes / 1024)).padStart(6)} KiB  ${entry}  (${most.join(', ')})\n`);
   }

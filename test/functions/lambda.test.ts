@@ -1,0 +1,195 @@
+/** The bundles that are deployed, each in a process as Lambda makes one, against the protocols of the services. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { build, stop } from 'esbuild';
+import { type FauxqsServer, startFauxqs } from 'fauxqs';
+import { databaseUrl } from '../../adapters/aws/databaseSecret.ts';
+import { KmsKeys } from '../../adapters/aws/kmsKeys.ts';
+import { S3Store } from '../../adapters/aws/s3Store.ts';
+import { formatMap } from '../../core/datamap/format.ts';
+import { listManifests, readManifest } from '../../core/snapshot/manifest.ts';
+import { BUNDLING, bundles, entries } from '../../functions/bundle.ts';
+import { makeWorld, type World } from '../snapshot/world.ts';
+import { createPersonKeyTable, type Dynamo, startDynamo } from '../support/aws/dynamo.ts';
+import { FakeKms } from '../support/aws/fakeKms.ts';
+import { FakeSecrets } from '../support/aws/fakeSecrets.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const KIB = 1024;
+
+let world: World;
+let kms: FakeKms;
+let dynamo: Dynamo;
+let secrets: FakeSecrets;
+let s3: FauxqsServer;
+let folder: string;
+let env: Record<string, string>;
+let keys: KmsKeys;
+let child: ChildProcess;
+
+beforeAll(async () => {
+  folder = await temporaryDirectory();
+  world = await makeWorld({ directory: folder });
+  [kms, dynamo] = await Promise.all([FakeKms.start(), startDynamo()]);
+  s3 = await startFauxqs({ port: 0, logger: false, init: { buckets: ['vault'] } });
+  const { username, password, hostname, port, pathname } = new URL(world.database.url);
+  const secret = (word: string) => JSON.stringify({ username: decodeURIComponent(username), password: word });
+  // The first password is one that was rotated away since.
+  secrets = await FakeSecrets.start(secret('it was another'), secret(decodeURIComponent(password)));
+  await createPersonKeyTable(dynamo, 'persons');
+  await createIdempotencyTable();
+  await writeFile(join(folder, 'holdfast.yaml'), formatMap(world.ctx.map));
+  const [rootKey, signing] = [kms.createKey('encrypt'), kms.createKey('sign')];
+  keys = new KmsKeys({ rootKey, signingKeys: [signing], config: kms.config });
+  env = {
+    AWS_REGION: 'eu-central-1',
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_ENDPOINT_URL_KMS: kms.config.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: dynamo.config.endpoint,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
+    POWERTOOLS_SERVICE_NAME: 'holdfast',
+    HOLDFAST_MAP: join(folder, 'holdfast.yaml'),
+    HOLDFAST_STORE: `s3://vault/?endpoint=http://127.0.0.1:${s3.port}`,
+    HOLDFAST_ROOT_KEY: rootKey,
+    HOLDFAST_SIGNING_KEYS: signing,
+    HOLDFAST_PERSON_KEYS: 'persons',
+    HOLDFAST_IDEMPOTENCY: 'idempotency',
+    HOLDFAST_DATABASE_SECRET: secrets.arn,
+    HOLDFAST_DATABASE_HOST: hostname,
+    HOLDFAST_DATABASE_PORT: port,
+    HOLDFAST_DATABASE_NAME: pathname.slice(1),
+    HOLDFAST_DATABASE_TLS: 'off',
+  };
+  child = fork(join(ROOT, 'test/functions/lambdaChild.ts'), {
+    env: { ...env, PATH: process.env.PATH ?? '' },
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (piece) => lines.push(String(piece)));
+});
+afterAll(async () => {
+  child.kill();
+  await Promise.all([kms.stop(), dynamo.stop(), secrets.stop(), s3.stop(), world.database.drop(), stop()]);
+});
+
+/** What the functions logged. */
+const lines: string[] = [];
+
+async function createIdempotencyTable(): Promise<void> {
+  const client = new DynamoDBClient(dynamo.config);
+  await client.send(
+    new CreateTableCommand({
+      TableName: 'idempotency',
+      BillingMode: 'PAY_PER_REQUEST',
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+    }),
+  );
+  client.destroy();
+}
+
+/** One function as the stacks deploy it: a single module, with the migrations beside it. */
+async function deployed(entry: string): Promise<string> {
+  const place = join(folder, 'functions', entry.replaceAll('/', '-').replace('.ts', ''));
+  await mkdir(place, { recursive: true });
+  await build({ ...BUNDLING, absWorkingDir: ROOT, entryPoints: [entry], outfile: join(place, 'index.mjs') });
+  await cp(join(ROOT, 'sql'), join(place, 'sql'), { recursive: true });
+  return join(place, 'index.mjs');
+}
+
+type Outcome = { readonly answer?: Record<string, unknown>; readonly error?: { name: string; message: string } };
+
+const call = (module: string, event: unknown): Promise<Outcome> =>
+  new Promise((resolve) => {
+    child.once('message', (outcome) => resolve(outcome as Outcome));
+    child.send({ module, event });
+  });
+
+test('a backup made by the bundles, through a rotated password, is proven and reads back anywhere', async () => {
+  const names = ['check', 'plan', 'copy', 'finish', 'verify', 'prove'];
+  const modules = await Promise.all(names.map((name) => deployed(`functions/backup/${name}.ts`)));
+  const [check, plan, copy, finish, verify, prove] = modules as [string, string, string, string, string, string];
+  const execution = 'arn:aws:states:eu-central-1:111122223333:execution:backup:one';
+  const start = await call(check, { execution, request: { chunkBytes: 100_000 } });
+  expect(start.error).toBeUndefined();
+  expect(secrets.asked).toBe(2);
+  const { answer: run } = (await call(plan, start.answer)) as { answer: { backup: string; items: string[] } };
+  for (const chunks of run.items) {
+    const event = { execution, backup: run.backup, tenant: null, chunks };
+    expect(await call(copy, event)).toEqual({ answer: { done: true } });
+    expect(await call(copy, event)).toEqual({ answer: { done: true } });
+  }
+  const finished = await call(finish, { execution, run });
+  expect(finished.error).toBeUndefined();
+  // The same again is answered from what is remembered.
+  expect(await call(finish, { execution, run })).toEqual(finished);
+  expect(await remembered()).toBe(1);
+  expect((await call(verify, { backup: run.backup, deep: true })).error).toBeUndefined();
+  expect((await call(prove, { backup: run.backup })).answer).toMatchObject({ ok: true });
+
+  const store = S3Store.open(env.HOLDFAST_STORE!, { credentials: dynamo.config.credentials });
+  const refs = await listManifests(store);
+  expect(refs.map(({ id }) => id)).toEqual([run.backup]);
+  expect((await readManifest({ store, keys }, refs[0]!)).totals.rows).toBeGreaterThan(0);
+  store.close();
+});
+
+async function remembered(): Promise<number> {
+  const client = new DynamoDBClient(dynamo.config);
+  const { Count } = await client.send(new ScanCommand({ TableName: 'idempotency' }));
+  client.destroy();
+  return Count!;
+}
+
+test('errors keep their code as a name, and passwords, tenants and persons stay out of the logs', async () => {
+  const copy = await deployed('functions/backup/copy.ts');
+  const { error } = await call(copy, { execution: 'x', backup: 'none', tenant: null, chunks: '1-2' });
+  expect(error!.name).toBe('HF_TASK_INPUT');
+  expect(JSON.parse(error!.message)).toMatchObject({ code: 'HF_TASK_INPUT', action: expect.any(String) });
+  const logged = lines.join('');
+  expect(logged).toContain('HF_TASK_INPUT');
+  expect(logged).toContain('Holdfast'); // metrics
+  const { rows } = await world.client.query(
+    'select email from public.users union all select id::text from public.organizations',
+  );
+  for (const { email } of rows) expect(logged).not.toContain(email);
+  expect(logged).not.toContain(new URL(world.database.url).password);
+});
+
+test('TLS is asked for and verified, and cannot be switched off for another machine', async () => {
+  const secret = (over: Record<string, string | undefined>) =>
+    databaseUrl({
+      secret: secrets.arn,
+      env: { ...env, ...over },
+      config: { endpoint: secrets.endpoint, region: 'eu-central-1', credentials: dynamo.config.credentials },
+    });
+  const there = { HOLDFAST_DATABASE_HOST: 'db.example.com' };
+  const url = new URL(
+    await secret({ ...there, HOLDFAST_DATABASE_TLS: undefined, HOLDFAST_DATABASE_CA: '/opt/ca.pem' }),
+  );
+  expect(Object.fromEntries(url.searchParams)).toEqual({ sslmode: 'verify-full', sslrootcert: '/opt/ca.pem' });
+  await expect(secret(there)).rejects.toMatchObject({ code: 'HF_DATABASE_TLS' });
+  secrets.values = ['not JSON, but a password'];
+  const refused = await secret({}).catch((error: Error) => error);
+  expect(refused).toMatchObject({ code: 'HF_DATABASE_SECRET' });
+  expect(JSON.stringify(refused)).not.toContain('password,');
+  expect((refused as Error).message).not.toContain('but a password');
+});
+
+test('bundles are small, and hold nothing that a function does not need', async () => {
+  const all = await bundles();
+  expect(all.map(({ entry }) => entry).sort()).toEqual(entries().sort());
+  const largest = all.reduce((a, b) => (a.bytes > b.bytes ? a : b));
+  expect({ entry: largest.entry, small: largest.bytes < 1400 * KIB }).toEqual({ entry: largest.entry, small: true });
+  for (const { entry, packages } of all) {
+    const names = packages.map(([name]) => name);
+    expect(names).not.toEqual(expect.arrayContaining(['@electric-sql/pglite']));
+    expect({ entry, rds: names.includes('@aws-sdk/client-rds') }).toEqual({ entry, rds: entry.includes('snapshot/') });
+  }
+});
