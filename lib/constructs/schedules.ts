@@ -1,5 +1,5 @@
 import { Duration, Stack, TimeZone } from 'aws-cdk-lib';
-import { PrincipalWithConditions, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, PrincipalWithConditions, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   Schedule,
@@ -11,6 +11,7 @@ import {
 import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { accept } from '../accept.ts';
 import { SynthError } from '../synthError.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -56,7 +57,20 @@ export class Schedules extends Construct {
     });
     this.role = new Role(this, 'Role', { assumedBy: schedulerOf(this, groupName) });
     for (const workflow of workflows) workflow.grantStart(this.role);
-    this.missed.grantSendMessages(this.role);
+    const allow = (actions: string[], resource: string) =>
+      this.role.addToPolicy(new PolicyStatement({ actions, resources: [resource] }));
+    allow(['sqs:SendMessage'], this.missed.queueArn);
+    allow(['kms:GenerateDataKey', 'kms:Decrypt'], key.keyArn);
+    accept(
+      this.missed,
+      ['AWS::SQS::Queue'],
+      [
+        {
+          id: 'AwsSolutions-SQS3',
+          reason: 'It is the dead-letter queue, also of schedules that are made at run time.',
+        },
+      ],
+    );
     for (const run of runs) {
       new Schedule(this, run.name, {
         scheduleName: run.name,

@@ -1,4 +1,5 @@
 /** Stacks to put constructs in, and their templates. Functions are not bundled: that is another test's matter. */
+import { readFileSync } from 'node:fs';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Construct } from 'constructs';
@@ -18,3 +19,7 @@ export function templateOf(build: (scope: Construct) => void, region = PRIMARY):
   build(stack);
   return Template.fromStack(stack);
 }
+
+/** The settings that stand in cdk.json. */
+export const exampleContext = (): Record<string, unknown> =>
+  (JSON.parse(readFileSync('cdk.json', 'utf8')) as { context: Record<string, unknown> }).context;

@@ -1,0 +1,119 @@
+/** What each role of the whole installation may do: read from the templates, not from the constructs that wrote them. */
+import { beforeAll, expect, test } from '@jest/globals';
+import { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { WORKFLOWS } from '../../functions/catalogue.ts';
+import { cloudSettings } from '../../lib/cloudSettings.ts';
+import { addStacks } from '../../lib/holdfastApp.ts';
+import { exampleContext, newApp, PRIMARY, SECONDARY } from './world.ts';
+
+interface Statement {
+  readonly Effect: 'Allow' | 'Deny';
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: Record<string, unknown>;
+}
+interface Right {
+  readonly stack: string;
+  readonly role: string;
+  readonly action: string;
+  readonly resource: string;
+  readonly condition: string;
+}
+
+const templates = new Map<string, Record<string, { Type: string; Properties: Record<string, unknown> }>>();
+const rights: Right[] = [];
+
+beforeAll(() => {
+  const app = newApp();
+  addStacks(app, cloudSettings(exampleContext()));
+  for (const stack of app.node.children.filter((child) => child instanceof Stack)) {
+    templates.set(stack.stackName, Template.fromStack(stack).toJSON().Resources);
+  }
+  for (const [stack, resources] of templates) {
+    for (const { Type, Properties } of Object.values(resources)) {
+      if (Type !== 'AWS::IAM::Policy') continue;
+      const { Statement } = Properties.PolicyDocument as { Statement: Statement[] };
+      for (const role of Properties.Roles as { Ref: string }[]) {
+        for (const statement of Statement) rights.push(...rightsOf(stack, role.Ref, statement));
+      }
+    }
+  }
+});
+
+const all = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
+
+function* rightsOf(stack: string, role: string, statement: Statement): Generator<Right> {
+  if (statement.Effect !== 'Allow') return;
+  for (const action of all(statement.Action) as string[]) {
+    for (const resource of all(statement.Resource)) {
+      yield {
+        stack,
+        role,
+        action,
+        resource: JSON.stringify(resource),
+        condition: JSON.stringify(statement.Condition ?? {}),
+      };
+    }
+  }
+}
+
+const roleOf = (entry: string): string =>
+  `Fleet${entry.replace('functions/', '').replace('.ts', '').replaceAll(/[/-]/g, '')}Role`;
+const handlers = WORKFLOWS.flatMap(({ handlers, place }) =>
+  Object.values(handlers).map((handler) => ({ handler, stack: place ? 'holdfast-air-gapped' : 'holdfast-primary' })),
+);
+const actionsOf = (stack: string, entry: string): string[] =>
+  rights.filter((r) => r.stack === stack && r.role.startsWith(roleOf(entry))).map(({ action }) => action);
+
+test('every function of the catalogue has a role of its own, and it may do no more than the catalogue says', () => {
+  for (const { handler, stack } of handlers) {
+    const actions = actionsOf(stack, handler.entry);
+    expect(actions.length).toBeGreaterThan(0);
+    const has = (action: string) => actions.includes(action);
+    expect([handler.entry, has('s3:PutObject')]).toEqual([handler.entry, handler.store === 'write']);
+    expect([handler.entry, has('s3:DeleteObject')]).toEqual([handler.entry, handler.store === 'delete']);
+    expect([handler.entry, has('kms:Sign')]).toEqual([handler.entry, handler.keys === 'sign']);
+    expect([handler.entry, has('secretsmanager:GetSecretValue')]).toEqual([handler.entry, handler.database]);
+    const persons = rights.filter(
+      (r) => r.stack === stack && r.role.startsWith(roleOf(handler.entry)) && r.resource.includes('person-keys'),
+    );
+    expect([handler.entry, persons.length > 0]).toEqual([handler.entry, handler.persons !== 'none']);
+    expect(persons.some(({ action }) => action === 'dynamodb:PutItem')).toBe(handler.persons === 'write');
+  }
+});
+
+test('no role at all can take a version away, get round a lock, or change who may', () => {
+  const forbidden =
+    /^(\*|s3:\*|s3:DeleteObjectVersion|s3:Bypass|s3:PutObjectRetention|s3:PutObjectLegalHold|s3:PutBucket|s3:PutLifecycle|kms:\*|kms:ScheduleKeyDeletion|kms:DisableKey|kms:PutKeyPolicy|dynamodb:\*|iam:)/;
+  expect(rights.filter(({ action }) => forbidden.test(action))).toEqual([]);
+});
+
+test('every right names what it is for; only actions that know no resource have none', () => {
+  const unnamed = rights.filter(({ resource }) => resource === '"*"').map(({ action }) => action);
+  const knowNone =
+    /^(xray:Put\w+|xray:GetSampling\w+|ec2:(Create|Delete)NetworkInterface|ec2:Describe\w+|ec2:(Unassign|Assign)PrivateIpAddresses|logs:\w*(LogDelivery|LogDeliveries|ResourcePolicy|ResourcePolicies|LogGroups)\w*|kms:CreateGrant)$/;
+  expect([...new Set(unnamed)].filter((action) => !knowNone.test(action))).toEqual([]);
+});
+
+test('the root key is used by no role without saying for which purpose', () => {
+  const uses = rights.filter(
+    ({ action, resource }) => /^kms:(Encrypt|Decrypt|Generate)/.test(action) && /wrappingkeyarn/i.test(resource),
+  );
+  expect(uses.length).toBeGreaterThan(10);
+  for (const { condition } of uses)
+    expect(condition).toContain('"kms:EncryptionContext:purpose":["tenant-key","person-keys"]');
+});
+
+test('no stack refers to another, and none of one region to a thing in another but by its name', () => {
+  for (const [stack, resources] of templates) {
+    const text = JSON.stringify(resources);
+    expect(text).not.toMatch(
+      /Fn::ImportValue|Custom::CrossRegion|ExportsReader|ExportsWriter|AWS::CloudFormation::Stack/,
+    );
+    // The one place that the primary region needs of the other: where copies go. The other needs nothing of this one but the keys.
+    const other = stack === 'holdfast-primary' ? [] : [...text.matchAll(new RegExp(PRIMARY, 'g'))];
+    if (stack === 'holdfast-secondary') expect(other).toHaveLength(2); // ARNs of the two keys that it replicates
+    if (stack === 'holdfast-keys') expect(text.split(SECONDARY)).toHaveLength(2); // the replica of the table
+  }
+});
