@@ -159,10 +159,15 @@ export class DirectoryFiles implements FileSource {
 
   async *#body(handle: FileHandle, path: string, before: BigIntStats): AsyncGenerator<Buffer> {
     try {
-      for (;;) {
-        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(PIECE), 0, PIECE, null);
+      const size = Number(before.size);
+      // One more byte than there should be: an end that came later shows as well.
+      for (let at = 0; ; ) {
+        const room = Math.min(PIECE, Math.max(1, size + 1 - at));
+        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(room), 0, room, null);
         if (bytesRead === 0) break;
+        at += bytesRead;
         yield buffer.subarray(0, bytesRead);
+        if (at === size) break;
       }
       // Written in place, or replaced by another file of this name: both show.
       const after = await handle.stat({ bigint: true });

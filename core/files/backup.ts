@@ -10,10 +10,12 @@ import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap } from '../datamap/types.ts';
 import { ConfigError } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
+import { inParallel } from '../restore/inParallel.ts';
 import { Keyring } from '../snapshot/keyring.ts';
 import { openStore } from '../snapshot/store.ts';
 import { SHARED } from '../snapshot/types.ts';
 import { connect } from '../sql.ts';
+import { Budget } from './budget.ts';
 import { type FileFindings, Findings } from './findings.ts';
 import { lockForBackup } from './locks.ts';
 import { writeFileManifest } from './manifest.ts';
@@ -40,6 +42,8 @@ export interface FileBackupReport extends FileFindings {
 
 const NOTE_BYTES = 256 << 20;
 const NOTE_MS = 30_000;
+/** Most tenants have a few files, and waiting for the next answer is most of the time. */
+const TENANTS_AT_ONCE = 8;
 
 /**
  * @throws ConfigError HF_FILES_NONE, HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_TENANT_UNKNOWN; StoreError HF_FILES_BUSY,
@@ -85,14 +89,16 @@ async function run(
   const findings = new Findings();
   const notes = new NoteTaker(ctx, { scope, run: id, store }, options.noteBytes ?? NOTE_BYTES);
   const numbers = new Map<string, number>();
+  const budget = new Budget();
+  const rowsOf = oneAtATime();
 
   for (const set of sets) {
     // Rows of one tenant are few among all files: then each is asked for.
     const index = scope === null ? await SourceIndex.read(set.source) : undefined;
     ctx.progress.start(`files of ${set.name}`, index?.size ?? 0, 'steps');
-    for (const tenant of tenants) {
+    await inParallel(tenants, TENANTS_AT_ONCE, async (tenant) => {
       const tenantRun = new TenantRun({
-        ...{ ctx, keyring, set, tenant, run: id, index, findings, reread },
+        ...{ ctx, keyring, set, tenant, run: id, index, findings, budget, reread },
         known: await previous.known(tenant, set.name),
         onPage: (page, bytes) => notes.add(tenant, page, bytes),
         nextNumber: () => {
@@ -101,9 +107,9 @@ async function run(
           return number;
         },
       });
-      const made = await tenantRun.back(await ownedPaths(client, bound, set, tenant, everyone));
+      const made = await tenantRun.back(await rowsOf(() => ownedPaths(client, bound, set, tenant, everyone)));
       if (made.length > 0) pages.set(tenant, [...(pages.get(tenant) ?? []), ...made]);
-    }
+    });
     for (const file of index?.unclaimed() ?? []) findings.unowned(set.name, file);
     ctx.progress.done();
   }
@@ -157,11 +163,22 @@ class NoteTaker {
     this.#bytes += bytes;
     if (this.#bytes < this.#every && performance.now() - this.#last < NOTE_MS) return;
     const { scope, run, store } = this.#about;
-    await writeNote(this.#ctx, scope, ++this.#number, { run, store, pages: this.#pages });
+    const pages = this.#pages;
     this.#pages = [];
     this.#bytes = 0;
     this.#last = performance.now();
+    await writeNote(this.#ctx, scope, ++this.#number, { run, store, pages });
   }
+}
+
+/** A connection takes one transaction at a time. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => {}); // thrown to the one who asked
+    return mine;
+  };
 }
 
 export const noSets = (): ConfigError =>

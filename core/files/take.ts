@@ -14,6 +14,9 @@ import type { FileEntry } from './types.ts';
 const IN_MEMORY = 8 << 20;
 const TRIES = 3;
 
+/** Memory that taking a file of a size needs: the content and what it is sealed to, or a few parts of an upload. */
+export const memoryFor = (size: number): number => 3 * Math.min(size, IN_MEMORY) + (64 << 10);
+
 export interface Taken {
   readonly entry: FileEntry;
   /** Bytes written to the store; 0 when the content was there. */
@@ -63,8 +66,15 @@ async function take(
   let stored = (await store.head(object))?.size;
   let storedBytes = 0;
   if (stored === undefined) {
-    const body = size <= IN_MEMORY ? small : sameAgain(await open(source, opened.file), digest, source);
-    storedBytes = await put(store, object, sealContent(owner, object, body));
+    const write =
+      size <= IN_MEMORY
+        ? putWhole(store, object, sealContent(owner, object, small))
+        : putStream(
+            store,
+            object,
+            sealContent(owner, object, sameAgain(await open(source, opened.file), digest, source)),
+          );
+    storedBytes = await unlessThere(write);
     stored = storedBytes || (await store.head(object))!.size;
   }
   const now = clock.now();
@@ -89,8 +99,16 @@ async function take(
 
 const open = (source: FileSource, { path, token }: SourceFile): Promise<OpenFile> => source.read(path, { token });
 
-/** @returns bytes written; 0 when the same content of another file was stored at the same time */
-async function put(store: ObjectStore, object: string, body: AsyncIterable<Uint8Array>): Promise<number> {
+/** @returns bytes written */
+async function putWhole(store: ObjectStore, object: string, body: AsyncIterable<Uint8Array>): Promise<number> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  await store.put(object, bytes);
+  return bytes.length;
+}
+
+async function putStream(store: ObjectStore, object: string, body: AsyncIterable<Uint8Array>): Promise<number> {
   let written = 0;
   const counted = async function* () {
     for await (const piece of body) {
@@ -98,14 +116,16 @@ async function put(store: ObjectStore, object: string, body: AsyncIterable<Uint8
       yield piece;
     }
   };
-  try {
-    await store.putStream(object, counted());
-    return written;
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== 'HF_OBJECT_EXISTS') throw error;
-    return 0;
-  }
+  await store.putStream(object, counted());
+  return written;
 }
+
+/** 0 when the same content of another file was stored at the same time. */
+const unlessThere = (write: Promise<number>): Promise<number> =>
+  write.catch((error) => {
+    if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return 0;
+    throw error;
+  });
 
 /** The second reading, which must be of the same content: an object may not hold what its name does not say. */
 async function* sameAgain(opened: OpenFile, expected: Buffer, source: FileSource): AsyncGenerator<Uint8Array> {

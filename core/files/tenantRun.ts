@@ -5,6 +5,7 @@ import { HoldfastError } from '../errors.ts';
 import type { PersonKey } from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import { type Keyring, subkey } from '../snapshot/keyring.ts';
+import type { Budget } from './budget.ts';
 import type { Owner } from './content.ts';
 import type { Findings } from './findings.ts';
 import { pageName } from './names.ts';
@@ -13,11 +14,11 @@ import { writePage } from './page.ts';
 import { entryKey, type KnownFiles } from './previous.ts';
 import type { SourceFile } from './source.ts';
 import type { SourceIndex } from './sourceIndex.ts';
-import { takeFile } from './take.ts';
+import { memoryFor, takeFile } from './take.ts';
 import type { FileEntry, FilePage, FileSet } from './types.ts';
 
-/** Files read at once. Each takes up to two parts of an upload, or a small file, of memory. */
-const AT_ONCE = 4;
+/** Files of a page that wait for their turn in the budget. */
+const AT_ONCE = 16;
 /** A page holds about so many files, or about so many bytes of them, whichever is less. */
 const PAGE_FILES = 1024;
 const PAGE_BYTES = 256 << 20;
@@ -36,6 +37,7 @@ export interface TenantRunOptions {
   /** Without one, the source is asked for each file. */
   readonly index: SourceIndex | undefined;
   readonly findings: Findings;
+  readonly budget: Budget;
   readonly reread: boolean;
   readonly known: KnownFiles;
   /** After a page is durable. `bytes`: contents that were read for it. */
@@ -80,7 +82,7 @@ export class TenantRun {
       else return true;
       return false;
     });
-    return inParallel(sound, 2 * AT_ONCE, async ({ path, person }): Promise<Wanted> => {
+    return inParallel(sound, AT_ONCE, async ({ path, person }): Promise<Wanted> => {
       const key = person === null ? null : keys.get(person)!;
       return {
         path,
@@ -133,7 +135,9 @@ export class TenantRun {
     if (known?.state === 'present' && known.token === file.token && !this.#o.reread) return { entry: known, read: 0 };
     try {
       const { owner, tenantKey } = await this.#owner(person);
-      const taken = await takeFile(ctx.store, set.source, file, { set: set.name, owner, tenantKey, clock: ctx.clock });
+      const about = { set: set.name, owner, tenantKey, clock: ctx.clock };
+      const take = () => takeFile(ctx.store, set.source, file, about);
+      const taken = await this.#o.budget.run(memoryFor(file.size), take);
       findings.read(taken.storedBytes);
       return { entry: this.#unlessSame(known, taken.entry), read: taken.entry.size };
     } catch (error) {
