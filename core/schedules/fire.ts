@@ -21,7 +21,7 @@ export function fire(client: pg.Client, which: WhichSchedule, scheduled: number,
     const { schedule, progress } = found;
     const window = (schedule.spread + 1) * 60_000;
     const span = occurrencesBetween(cronOf(schedule.cron), schedule.timeZone, scheduled - window, scheduled);
-    if (!span || span.last <= progress.plannedTo) return false;
+    if (span.count === 0 || span.last <= progress.plannedTo) return false;
     const planned = plan(schedule, progress, span.last + shareOf(schedule));
     // The outside clock spreads the starts itself: what it calls for begins.
     const run = planned.run && { ...planned.run, startAfter: Math.min(planned.run.startAfter, now) };

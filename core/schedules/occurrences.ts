@@ -29,20 +29,24 @@ export function nextOccurrence(cron: Cron, zone: string, after: number): number 
 }
 
 export interface Span {
+  readonly count: number;
+  /** Both are `after` when there is none. */
   readonly first: number;
   readonly last: number;
-  readonly count: number;
+  /** The first one after `until`. */
+  readonly next: number;
 }
 
-/** What came due after `after`, up to and including `until`; undefined when nothing did. */
-export function occurrencesBetween(cron: Cron, zone: string, after: number, until: number): Span | undefined {
-  let [first, last, count] = [0, after, 0];
-  for (let at = nextOccurrence(cron, zone, after); at <= until; at = nextOccurrence(cron, zone, at)) {
-    if (count === 0) first = at;
-    last = at;
+/** What comes due after `after`, up to and including `until`. */
+export function occurrencesBetween(cron: Cron, zone: string, after: number, until: number): Span {
+  let [first, last, count] = [after, after, 0];
+  let next = nextOccurrence(cron, zone, after);
+  for (; next <= until; next = nextOccurrence(cron, zone, next)) {
+    if (count === 0) first = next;
+    last = next;
     count += 1;
   }
-  return count === 0 ? undefined : { first, last, count };
+  return { count, first, last, next };
 }
 
 /** The first wall-clock minute at or after `wall` that the expression names; both as if the wall showed UTC. */

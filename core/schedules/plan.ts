@@ -1,7 +1,7 @@
 /** What to do about one schedule at one moment: a function of data to data. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Cron, parseCron } from './cron.ts';
-import { nextOccurrence, occurrencesBetween } from './occurrences.ts';
+import { occurrencesBetween } from './occurrences.ts';
 import type { Definition } from './types.ts';
 
 const MINUTE = 60_000;
@@ -37,35 +37,30 @@ export interface Plan {
  * @param patience milliseconds to leave to an outside clock before a run counts as due here. @default 0
  */
 export function plan(definition: Definition, progress: Progress, now: number, patience = 0): Plan {
-  const cron = cronOf(definition.cron);
-  const share = shareOf(definition) + patience;
-  const span = occurrencesBetween(cron, definition.timeZone, progress.plannedTo, now - share);
-  const plannedTo = span?.last ?? progress.plannedTo;
-  const nextRun = nextOccurrence(cron, definition.timeZone, plannedTo) + share;
-  if (!span) return { plannedTo, nextRun, run: null };
-  const run = runAt(definition, span.last, progress);
-  const missed = span.count - 1;
-  return { plannedTo, nextRun, run: { ...run, missed, missedSince: missed > 0 ? span.first : null } };
-}
-
-/** The run of one time that came due. */
-export function runAt(
-  definition: Definition,
-  due: number,
-  { waiting, running }: Omit<Progress, 'plannedTo'>,
-): PlannedRun {
-  const startAfter = due + shareOf(definition);
-  return {
-    due,
+  const share = shareOf(definition);
+  const { plannedTo } = progress;
+  const until = now - share - patience;
+  const { count, first, last, next } = occurrencesBetween(
+    cronOf(definition.cron),
+    definition.timeZone,
+    plannedTo,
+    until,
+  );
+  const nextRun = next + share + patience;
+  if (count === 0) return { plannedTo, nextRun, run: null };
+  const startAfter = last + share;
+  const run: PlannedRun = {
+    due: last,
     startAfter,
     deadline: startAfter + definition.grace * MINUTE,
-    missed: 0,
-    missedSince: null,
-    skipped: overlapping(definition, waiting, running),
+    missed: count - 1,
+    missedSince: count > 1 ? first : null,
+    skipped: overlapping(definition, progress),
   };
+  return { plannedTo: last, nextRun, run };
 }
 
-function overlapping({ overlap }: Definition, waiting: number, running: number): string | null {
+function overlapping({ overlap }: Definition, { waiting, running }: Progress): string | null {
   if (waiting > 0) return 'the run before it is still waiting to begin';
   if (running > 0 && overlap === 'skip') return 'the run before it has not ended';
   return null;
@@ -75,12 +70,11 @@ function overlapping({ overlap }: Definition, waiting: number, running: number):
  * Milliseconds after the cron time at which a schedule's runs start: the same each time, so that its runs stay evenly apart, and
  * scattered over the schedules, so that they do not start together.
  */
-export function shareOf({ tenant, name, spread }: Pick<Definition, 'tenant' | 'name' | 'spread'>): number {
+export function shareOf(definition: Pick<Definition, 'tenant' | 'name' | 'spread'>): number {
+  const { tenant, name, spread } = definition;
   if (spread === 0) return 0;
-  const hash = createHash('sha256')
-    .update(JSON.stringify([tenant, name]))
-    .digest();
-  return Math.floor((hash.readUInt32BE(0) / 2 ** 32) * spread * 60) * 1000;
+  const scattered = hash('sha256', JSON.stringify([tenant, name]), 'buffer');
+  return Math.floor((scattered.readUInt32BE(0) / 2 ** 32) * spread * 60) * 1000;
 }
 
 const crons = new Map<string, Cron>();
