@@ -2,7 +2,7 @@
 import type { FileBackupReport } from '../core/files/backup.ts';
 import type { FileCheckReport } from '../core/files/check.ts';
 import type { FileCleanupReport } from '../core/files/cleanup.ts';
-import type { FileRestoreReport, RestoredFile } from '../core/files/restore.ts';
+import type { FileRestoreReport, RestoredFile } from '../core/files/restoreReport.ts';
 import { bold, bytes, clip, count, dim, green, red, table, yellow } from './output.ts';
 import { problem, type Report } from './report.ts';
 

@@ -1,12 +1,10 @@
 /** Whether what a run says can be restored can be: its listings, and the contents that they name. */
 import type { Context } from '../context.ts';
 import { HoldfastError } from '../errors.ts';
-import type { PersonKey } from '../ports.ts';
-import { subkey } from '../snapshot/keyring.ts';
-import { personKeys } from '../snapshot/readSlab.ts';
 import { openContent } from './content.ts';
 import { listFileManifests, readFileManifest } from './manifest.ts';
 import { manifestFolder } from './names.ts';
+import { ownersOf } from './ownerKeys.ts';
 import { readPage } from './page.ts';
 import { openStateReader, type StateReader } from './stateAt.ts';
 import type { FileEntry, FileManifest } from './types.ts';
@@ -113,8 +111,7 @@ class Check {
   }
 
   async #contents(tenant: string, entries: readonly FileEntry[]): Promise<void> {
-    const refs = [...new Set(entries.flatMap(({ person }) => (person === null ? [] : [person])))];
-    const keys = this.#deep ? await personKeys(this.#reader, tenant, refs) : new Map<string, PersonKey>();
+    const ownerOf = this.#deep ? await ownersOf(this.#reader, tenant, entries) : undefined;
     for (const entry of entries) {
       if (this.#seen.has(entry.content)) continue;
       this.#seen.add(entry.content);
@@ -128,21 +125,14 @@ class Check {
           const code = size === undefined ? 'HF_OBJECT_MISSING' : 'HF_FILE_CORRUPT';
           const message = `${object} ${got}; it should have ${entry.stored} bytes.`;
           this.#faults.push({ object, tenant, path, code, message });
-        } else if (this.#deep) await this.#read(tenant, entry, keys);
+          continue;
+        }
+        const owner = ownerOf?.(entry);
+        if (owner) for await (const _ of openContent(this.#reader.store, owner, entry));
       } catch (error) {
         this.#faults.push(fault(error, { object, tenant, path }));
       }
     }
-  }
-
-  async #read(tenant: string, entry: FileEntry, keys: ReadonlyMap<string, PersonKey>): Promise<void> {
-    const { keyring, store } = this.#reader;
-    const key =
-      entry.person === null
-        ? subkey((await keyring.tenantKeyById(tenant, entry.tenantKey!)).key, 'file-content')
-        : keys.get(entry.person)?.key;
-    if (!key) return; // erased while this was running
-    for await (const _ of openContent(store, { tenant, person: entry.person, key }, entry));
   }
 }
 

@@ -5,70 +5,20 @@ import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import type { BoundMap } from '../datamap/types.ts';
 import { HoldfastError, RestoreError } from '../errors.ts';
-import { formatMoment, type Moment } from '../moment.ts';
+import { formatMoment } from '../moment.ts';
 import type { PersonKey } from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
-import { subkey } from '../snapshot/keyring.ts';
-import { personKeys } from '../snapshot/readSlab.ts';
 import { SHARED } from '../snapshot/types.ts';
 import { connect } from '../sql.ts';
-import { type Owner, openContent } from './content.ts';
+import { openContent } from './content.ts';
+import { type OwnerOf, ownersOf } from './ownerKeys.ts';
 import { allTenants, checkSet, ownedPaths, pathsOfOthers } from './owners.ts';
 import { type PlannedFile, planFiles } from './restorePlan.ts';
+import type { FileRestoreOptions, FileRestoreReport, RestoredFile } from './restoreReport.ts';
 import type { FileAbout, FileSource } from './source.ts';
 import { type FileAt, openStateReader, type SetState, type StateReader, stateAt } from './stateAt.ts';
 import type { FileSet, FileSetSetting } from './types.ts';
 import { type NamedFile, withVersions } from './versionsAt.ts';
-
-export interface FileRestoreOptions {
-  readonly tenant: string;
-  /** @default the newest run */
-  readonly moment?: Moment;
-  /** Only paths that are one of these, or lie in one that ends with `/`. @default all */
-  readonly paths?: readonly string[];
-  /** Also the last content seen of files that were gone or unreadable at that moment. @default false */
-  readonly lastGood?: boolean;
-  /**
-   * What happens where another content is: refuse the whole restore, leave those files, or replace them. What is replaced stays as a
-   * version, or beside. @default 'refuse'
-   */
-  readonly existing?: 'refuse' | 'skip' | 'replace';
-  readonly preview?: boolean;
-}
-
-export interface RestoredFile {
-  readonly set: string;
-  readonly path: string;
-  readonly size: number;
-  /** The run that holds the content, or a version of the source. */
-  readonly from: { readonly run: string } | { readonly version: string };
-  readonly certain: boolean;
-  readonly action: PlannedFile['action'];
-  readonly reason?: string;
-  /** Where the content that was replaced is, in a source without versions. */
-  readonly kept?: string;
-}
-
-export interface FileRestoreReport {
-  readonly tenant: string;
-  readonly moment: string | null;
-  readonly preview: boolean;
-  readonly files: readonly RestoredFile[];
-  /** Files that could not be written, or whose content turned out to be damaged; what was there is untouched. */
-  readonly failed: readonly {
-    readonly set: string;
-    readonly path: string;
-    readonly code: string;
-    readonly message: string;
-  }[];
-  /** Files that were gone or unreadable then, with an older content at hand, and that were not asked for. */
-  readonly lastGood: number;
-  /** Files of persons who were erased. */
-  readonly erased: number;
-  /** Versions of the source could not be asked; the answer is that of the backups. */
-  readonly notes: readonly string[];
-  readonly runs: Readonly<Record<string, { readonly before: string | null; readonly after: string | null }>>;
-}
 
 /** A set and where its files go. */
 export interface RestoreTarget {
@@ -136,7 +86,8 @@ class FileRestore {
     const failed: Failure[] = [];
     const kept = new Map<PlannedFile, string>();
     if (!preview) {
-      const keys = await this.#ownerKeys(all);
+      const entries = all.flatMap(({ file: { from } }) => ('entry' in from ? [from.entry] : []));
+      const keys = await ownersOf(this.#reader, tenant, entries);
       const now = formatMoment(this.#ctx.clock.now());
       const stamp = now.replace(/[-:.]/g, '');
       this.#ctx.progress.start('Restoring files', all.length, 'steps');
@@ -207,43 +158,20 @@ class FileRestore {
     const { paths = [], tenant } = this.#options;
     for (const one of paths) {
       if (files.some(({ file: { path } }) => path === one || (one.endsWith('/') && path.startsWith(one)))) continue;
-      throw new RestoreError('HF_FILE_UNKNOWN', `No backup has a file ${JSON.stringify(one)} of ${tenant} then.`, {
-        action:
-          'See "holdfast files list -t … --target-time …" for those it has; a folder is written with a / at its end.',
-        details: { path: one, tenant },
-      });
+      throw unknown(one, tenant);
     }
-  }
-
-  /** Every key that is needed, before anything is written. */
-  async #ownerKeys(files: readonly PlannedFile[]): Promise<(file: FileAt) => Owner> {
-    const { tenant } = this.#options;
-    const entries = files.flatMap(({ file: { from } }) => ('entry' in from ? [from.entry] : []));
-    const refs = [...new Set(entries.flatMap(({ person }) => (person === null ? [] : [person])))];
-    const persons = refs.length > 0 ? await personKeys(this.#reader, tenant, refs) : new Map<string, PersonKey>();
-    const own = new Map<string, Buffer>();
-    for (const id of new Set(entries.flatMap(({ tenantKey }) => (tenantKey === null ? [] : [tenantKey])))) {
-      own.set(id, subkey((await this.#reader.keyring.tenantKeyById(tenant, id)).key, 'file-content'));
-    }
-    return ({ from }) => {
-      const { person, tenantKey } = (from as Extract<FileAt['from'], { entry: unknown }>).entry;
-      const key = person === null ? own.get(tenantKey!) : persons.get(person)?.key;
-      // Erased since the plan was made, an instant ago.
-      if (!key) throw new RestoreError('HF_FILE_UNKNOWN', 'Its person was erased.', { action: 'Nothing can be done.' });
-      return { tenant, person, key };
-    };
   }
 
   async #write(
     { target, inPlace }: RestoreTarget,
     planned: PlannedFile,
-    keyOf: (file: FileAt) => Owner,
+    ownerOf: OwnerOf,
     stamp: string,
     done: { readonly kept: Map<PlannedFile, string>; readonly failed: Failure[] },
   ): Promise<void> {
     const { file, now } = planned;
     try {
-      const { body, about } = await this.#content(file, keyOf, inPlace);
+      const { body, about } = await this.#content(file, ownerOf, inPlace);
       // A file's mode and times mean something where it was; elsewhere it is for the one who asked for it.
       const written = await target.write(file.path, body, {
         about: inPlace ? about : {},
@@ -259,12 +187,14 @@ class FileRestore {
 
   async #content(
     file: FileAt,
-    keyOf: (file: FileAt) => Owner,
+    ownerOf: OwnerOf,
     inPlace: FileSet | undefined,
   ): Promise<{ body: AsyncIterable<Uint8Array>; about: FileAbout }> {
     if ('version' in file.from) return inPlace!.source.read(file.path, { version: file.from.version.id });
     const { entry } = file.from;
-    return { body: openContent(this.#ctx.store, keyOf(file), entry), about: entry.about };
+    const owner = ownerOf(entry);
+    if (!owner) throw unknown(file.path, this.#options.tenant);
+    return { body: openContent(this.#ctx.store, owner, entry), about: entry.about };
   }
 
   async #log(files: readonly PlannedFile[], failed: readonly Failure[]): Promise<void> {
@@ -295,6 +225,12 @@ const OF_ONE_FILE = new Set([
   'HF_OBJECT_MISSING',
   'HF_OBJECT_TRUNCATED',
 ]);
+
+const unknown = (path: string, tenant: string) =>
+  new RestoreError('HF_FILE_UNKNOWN', `No backup has a file ${JSON.stringify(path)} of ${tenant} then.`, {
+    action: 'See "holdfast files list -t … --target-time …" for those it has; a folder is written with a / at its end.',
+    details: { path, tenant },
+  });
 
 function describe({ file, action, reason }: PlannedFile, kept: string | undefined): RestoredFile {
   const { set, path, size, from, certain } = file;

@@ -4,11 +4,12 @@ import type { Context } from '../context.ts';
 import { HoldfastError } from '../errors.ts';
 import type { PersonKey } from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
-import { type Keyring, subkey } from '../snapshot/keyring.ts';
+import type { Keyring } from '../snapshot/keyring.ts';
 import type { Budget } from './budget.ts';
 import type { Owner } from './content.ts';
 import type { Findings } from './findings.ts';
 import { pageName } from './names.ts';
+import { contentSubkey } from './ownerKeys.ts';
 import type { OwnedPath } from './owners.ts';
 import { writePage } from './page.ts';
 import { entryKey, type KnownFiles } from './previous.ts';
@@ -161,7 +162,7 @@ export class TenantRun {
     const { tenant, keyring } = this.#o;
     if (person) return { owner: { tenant, person: person.ref, key: person.key }, tenantKey: null };
     const { id, key } = await keyring.tenantKey(tenant);
-    return { owner: { tenant, person: null, key: subkey(key, 'file-content') }, tenantKey: id };
+    return { owner: { tenant, person: null, key: contentSubkey(key) }, tenantKey: id };
   }
 }
 
