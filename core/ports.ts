@@ -178,6 +178,9 @@ export interface PlacedSchedule {
   /** Minutes over which the start may be spread; 0: at once. */
   readonly spread: number;
   readonly enabled: boolean;
+  /** What it starts. */
+  readonly workflow: string;
+  readonly input: Readonly<Record<string, unknown>>;
 }
 
 /** Receives progress of long work. Units are bytes or rows, as `unit` says; `total` may be revised while it runs. */

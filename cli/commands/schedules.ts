@@ -20,6 +20,7 @@ import { handle, type Register } from '../command.ts';
 import { seconds } from '../duration.ts';
 import { bold, count, dim, table, yellow } from '../output.ts';
 import { type ByOption, declareBy } from '../person.ts';
+import { declarePlaces, type PlaceOptions, place } from '../placing.ts';
 import type { GlobalOptions, Report } from '../report.ts';
 import { namedDatabase, settingsOf, withDatabase } from '../runtime.ts';
 import { clock, outcome, runJson, scheduleJson } from '../scheduleReport.ts';
@@ -90,7 +91,9 @@ export const schedulesCommand: Register = (program) => {
     } as WrittenSchedule;
     const made = await withSchedules(options, async (client) => {
       if (tenant !== undefined) await requireTenant(client, options, tenant);
-      return addSchedule(client, written, options.by, Date.now());
+      const schedule = await addSchedule(client, written, options.by, Date.now());
+      await place(client, {});
+      return schedule;
     });
     return listed([made], `${bold(made.name)} is made.`);
   });
@@ -107,9 +110,14 @@ export const schedulesCommand: Register = (program) => {
         action: 'Pass what should be different, such as --cron "0 3 * * *" or --pause.',
       });
     }
-    const changed = await withSchedules(options, (client) =>
-      changeSchedule(client, keyOf(options, name!), changes, { by: options.by, now: Date.now() }),
-    );
+    const changed = await withSchedules(options, async (client) => {
+      const schedule = await changeSchedule(client, keyOf(options, name!), changes, {
+        by: options.by,
+        now: Date.now(),
+      });
+      await place(client, {});
+      return schedule;
+    });
     return listed([changed], `${bold(changed.name)} is changed.`);
   });
 
@@ -119,11 +127,31 @@ export const schedulesCommand: Register = (program) => {
     .option('-t, --tenant <id>', 'whose schedule it is');
   handle<{ tenant?: string } & ByOption & GlobalOptions>(declareBy(remove), async (options, name) => {
     const key = keyOf(options, name!);
-    await withSchedules(options, (client) => removeSchedule(client, key, { by: options.by, now: Date.now() }));
+    await withSchedules(options, async (client) => {
+      await removeSchedule(client, key, { by: options.by, now: Date.now() });
+      await place(client, {});
+    });
     return { json: { removed: true, ...key }, text: `${bold(name!)} is removed.` };
   });
 
   nextCommand(group);
+
+  const placing = group
+    .command('place')
+    .description(
+      'tells EventBridge Scheduler of what was made here; add, change and remove do it too where $HOLDFAST_SCHEDULE_… are set',
+    )
+    .option('--all', 'of everything anew, not only of what has changed', false);
+  handle<PlaceOptions & { all: boolean } & GlobalOptions>(declarePlaces(placing), async (options) => {
+    const report = await withSchedules(options, (client) => place(client, options, options.all));
+    if (!report) {
+      throw new ConfigError('HF_ARGUMENT_INVALID', 'No schedule group was named.', {
+        action:
+          'Pass --group, --role, --state-machines and --missed; on one machine, holdfast serve needs none of this.',
+      });
+    }
+    return { json: report, text: `${count(report.put, 'schedule')} placed, ${report.removed} removed.` };
+  });
 };
 
 const keyOf = ({ tenant }: { tenant?: string }, name: string) => ({ tenant: tenant ?? null, name });

@@ -34,19 +34,17 @@ export interface Plan {
 
 /**
  * However many times went by since the last look, they make one run: the latest, which says how many it stands for.
- * @param patience milliseconds to leave to an outside clock before a run counts as due here. @default 0
  */
-export function plan(definition: Definition, progress: Progress, now: number, patience = 0): Plan {
+export function plan(definition: Definition, progress: Progress, now: number): Plan {
   const share = shareOf(definition);
   const { plannedTo } = progress;
-  const until = now - share - patience;
   const { count, first, last, next } = occurrencesBetween(
     cronOf(definition.cron),
     definition.timeZone,
     plannedTo,
-    until,
+    now - share,
   );
-  const nextRun = next + share + patience;
+  const nextRun = next + share;
   if (count === 0) return { plannedTo, nextRun, run: null };
   const startAfter = last + share;
   const run: PlannedRun = {

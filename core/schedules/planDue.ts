@@ -22,8 +22,7 @@ export interface PlanReport {
 /** One planner at a time, so that a run is counted once. */
 export const LOCK = "select pg_advisory_xact_lock(hashtextextended('holdfast.schedules', 0))";
 
-/** @param patience see core/schedules/plan.ts */
-export async function planDue(client: pg.Client, now: number, patience: number): Promise<PlanReport> {
+export async function planDue(client: pg.Client, now: number): Promise<PlanReport> {
   const total = { planned: 0, missed: 0, skipped: 0, faults: [] as { schedule: string; message: string }[] };
   for (let found = BATCH; found === BATCH; ) {
     found = await transaction(client, '', async () => {
@@ -32,7 +31,7 @@ export async function planDue(client: pg.Client, now: number, patience: number):
       const plans: Planned[] = [];
       for (const each of due) {
         try {
-          plans.push({ ...each, plan: plan(each.schedule, each.progress, now, patience) });
+          plans.push({ ...each, plan: plan(each.schedule, each.progress, now) });
         } catch (error) {
           // What is written there cannot be read here, such as a time zone that this machine does not know.
           total.faults.push({ schedule: each.schedule.name, message: (error as Error).message });
@@ -73,19 +72,6 @@ async function dueSchedules(client: pg.Client, now: number): Promise<Due[]> {
   return rows.map(toDue);
 }
 
-/** One schedule with its progress, under lock; undefined when it is gone or paused. */
-export async function dueSchedule(
-  client: pg.Client,
-  which: { id: string } | { tenant: string | null; name: string },
-): Promise<Due | undefined> {
-  const [where, values] =
-    'id' in which
-      ? ['s.id = $1', [which.id]]
-      : ['s.tenant is not distinct from $1 and s.name = $2', [which.tenant, which.name]];
-  const { rows } = await client.query(`${DUE_SQL} where s.enabled and s.removed_at is null and ${where}`, values);
-  return rows.map(toDue)[0];
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: the columns of DUE_SQL
 const toDue = (row: any): Due => ({
   schedule: toSchedule(row),
@@ -94,7 +80,7 @@ const toDue = (row: any): Due => ({
 
 const iso = (instant: number | null): string | null => (instant === null ? null : new Date(instant).toISOString());
 
-export async function save(client: pg.Client, plans: readonly Planned[], now: number): Promise<void> {
+async function save(client: pg.Client, plans: readonly Planned[], now: number): Promise<void> {
   if (plans.length === 0) return;
   const runs = plans.flatMap(({ schedule, plan: { run } }) =>
     run

@@ -10,8 +10,6 @@ export interface TickOptions {
   readonly now: number;
   /** How many runs may go at once. */
   readonly concurrency: number;
-  /** Milliseconds that an outside clock has before a time counts as come due here. @default 0 */
-  readonly patience?: number;
 }
 
 export interface TickReport {
@@ -35,9 +33,9 @@ export interface TickReport {
  * @throws what the database throws; a workflow that cannot be begun is in the report instead
  */
 export async function tick(client: pg.Client, workflows: Workflows, options: TickOptions): Promise<TickReport> {
-  const { now, concurrency, patience = 0 } = options;
+  const { now, concurrency } = options;
   const ended = await settle(client, workflows, now);
-  const { planned, missed, skipped, faults } = await planDue(client, now, patience);
+  const { planned, missed, skipped, faults } = await planDue(client, now);
   const late = await noteLate(client, now);
   const { started, failed } = await begin(client, workflows, now, concurrency);
   return {

@@ -34,17 +34,6 @@ test('nothing is due before its share of the spread has passed', () => {
   });
 });
 
-test('patience leaves the start to an outside clock, and moves neither start nor deadline', () => {
-  const schedule = define({ type: 'full', cron: '0 2 * * *' });
-  const before = { plannedTo: at('2026-02-28T02:00Z'), ...idle };
-  expect(plan(schedule, before, at('2026-03-01T02:14Z'), 15 * MINUTE).run).toBeNull();
-  expect(plan(schedule, before, at('2026-03-01T02:15Z'), 15 * MINUTE).run).toMatchObject({
-    due: at('2026-03-01T02:00Z'),
-    startAfter: at('2026-03-01T02:00Z'),
-    deadline: at('2026-03-01T03:00Z'),
-  });
-});
-
 test('what was missed is made up for once', () => {
   const schedule = define({ type: 'incremental', cron: '0 * * * *' });
   const { run, plannedTo } = plan(schedule, { plannedTo: at('2026-03-01T02:00Z'), ...idle }, at('2026-03-04T10:20Z'));

@@ -1,7 +1,6 @@
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { defineAll } from '../../core/schedules/define.ts';
 import { applyFile } from '../../core/schedules/file.ts';
-import { fire } from '../../core/schedules/fire.ts';
 import { listRuns, pruneRuns } from '../../core/schedules/runs.ts';
 import { addSchedule, changeSchedule, listSchedules, removeSchedule } from '../../core/schedules/store.ts';
 import { tick } from '../../core/schedules/tick.ts';
@@ -207,36 +206,6 @@ test('the file is applied: what is new, what is different, what is gone', async 
   expect(await world.at('2026-03-01T02:01Z')).toMatchObject({ planned: 0 });
   const change = changeSchedule(client, { tenant: null, name: 'full' }, { grace: 9 }, { by: 'eve', now: 0 });
   await expect(change).rejects.toMatchObject({ code: 'HF_SCHEDULE_IN_FILE' });
-});
-
-test('an outside clock fires: early, twice, late, after a gap; the watch makes up for what it left out', async () => {
-  const { id } = await add(
-    { tenant: 'one', type: 'full', cron: '30 2 * * *', timeZone: 'Europe/Berlin', spread: 60 },
-    '2026-03-01T12:00Z',
-  );
-  const patience = 15 * 60_000;
-  const call = (scheduled: string, at: string) => fire(client, { id }, now(scheduled), now(at));
-  expect(await call('2026-03-02T01:30:00Z', '2026-03-02T01:31Z')).toBe(true);
-  expect(await world.at('2026-03-02T01:31Z', { patience })).toMatchObject({
-    planned: 0,
-    started: [{ due: now('2026-03-02T01:30Z') }],
-  });
-  expect(await call('2026-03-02T01:30:00Z', '2026-03-02T01:32Z')).toBe(false);
-  expect(await call('2026-03-02T01:52:11Z', '2026-03-02T01:53Z')).toBe(false);
-  engine.end();
-  // It calls for nothing in the gap; the watch does, when its patience ends.
-  await call('2026-03-28T01:30:00Z', '2026-03-28T01:30Z');
-  await world.at('2026-03-28T01:30Z', { patience });
-  engine.end();
-  const report = await world.at('2026-03-29T03:00Z', { patience });
-  expect(report).toMatchObject({ planned: 1, started: [{ due: now('2026-03-29T01:00Z') }] });
-  expect(await call('2026-03-29T01:00:00Z', '2026-03-29T03:01Z')).toBe(false);
-  expect(await fire(client, { tenant: 'one', name: 'gone' }, now('2026-03-29T01:00Z'), 0)).toBe(false);
-  expect((await world.runs()).map((run) => [run.due, run.missed])).toEqual([
-    ['03-02 01:30', 0],
-    ['03-28 01:30', 25],
-    ['03-29 01:00', 0],
-  ]);
 });
 
 test("a tenant's session sees its own schedules and runs, and changes none", async () => {

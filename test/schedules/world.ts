@@ -18,7 +18,7 @@ export interface World {
   readonly client: pg.Client;
   readonly engine: Engine;
   /** Moves the clock and looks at it. */
-  at(time: string, options?: { concurrency?: number; patience?: number }): Promise<TickReport>;
+  at(time: string, options?: { concurrency?: number }): Promise<TickReport>;
   runs(): Promise<{ due: string; state: string; missed: number; late: boolean }[]>;
   logs(): Promise<{ tenant: string | null; step: string; result: string; detail: Record<string, unknown> }[]>;
 }
@@ -35,8 +35,7 @@ export async function scheduleWorld(serverUrl?: string): Promise<World> {
     database,
     client,
     engine,
-    at: (time, { concurrency = 10, patience = 0 } = {}) =>
-      tick(client, engine, { now: Date.parse(time), concurrency, patience }),
+    at: (time, { concurrency = 10 } = {}) => tick(client, engine, { now: Date.parse(time), concurrency }),
     async runs() {
       const { rows } = await client.query(
         `select to_char(due at time zone 'UTC', 'MM-DD HH24:MI') as due, state, missed, late_at is not null as late
