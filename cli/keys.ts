@@ -4,7 +4,7 @@ import { openPersonKeys } from '../adapters/local/personKeyDirectory.ts';
 import type { KmsSetting } from '../core/datamap/keySettings.ts';
 import type { Settings } from '../core/datamap/settings.ts';
 import { ConfigError } from '../core/errors.ts';
-import type { AgingKeys, KeyService, ObjectStore, PersonKeyStore } from '../core/ports.ts';
+import type { KeyService, ObjectStore, PersonKeyStore } from '../core/ports.ts';
 
 /** Each way of keeping the secrets of person keys can wrap them with another root. */
 export interface RewrappablePersonKeys extends PersonKeyStore {
@@ -13,11 +13,11 @@ export interface RewrappablePersonKeys extends PersonKeyStore {
 }
 
 /** @throws KeyError HF_KEY_FILE_MISSING, HF_KEY_FILE_MODE, HF_KEY_FILE_MALFORMED; ConfigError HF_KMS_KEY_ARN */
-export async function openKeyService({ kms, keys }: Pick<Settings, 'kms' | 'keys'>): Promise<KeyService & AgingKeys> {
+export async function openKeyService({ kms, keys }: Pick<Settings, 'kms' | 'keys'>): Promise<KeyService> {
   return kms ? openKms(kms) : KeyFile.open(keys);
 }
 
-async function openKms({ root, signing, former }: KmsSetting): Promise<KeyService & AgingKeys> {
+async function openKms({ root, signing, former }: KmsSetting): Promise<KeyService> {
   const { KmsKeys } = await import('../adapters/aws/kmsKeys.ts');
   const [, region] = /^arn:[^:]*:kms:([^:]+):/.exec(root) ?? [];
   return new KmsKeys({ rootKey: root, signingKeys: signing, formerRootKeys: former, config: region ? { region } : {} });

@@ -68,6 +68,8 @@ export interface KeyService {
   verify(message: Uint8Array, signature: Signature): Promise<boolean>;
   /** The public halves of its signing keys, current and former; written into each store for readers without this service. */
   publicKeys(): Promise<readonly PublicKey[]>;
+  /** Of the root key and the signing key that are in use. */
+  ages(): Promise<readonly KeyAge[]>;
 }
 
 /** What checks signatures: a key service, or public keys alone, where the key service must not be or is gone. */
@@ -91,11 +93,6 @@ export interface KeyAge {
   readonly since: string;
   /** The service puts new material behind the same name by itself, every so many days. */
   readonly rotatesEveryDays?: number;
-}
-
-/** A key service that can tell when its current keys were made. */
-export interface AgingKeys {
-  ages(): Promise<readonly KeyAge[]>;
 }
 
 export interface Signature {

@@ -5,8 +5,8 @@
 
 /** What a handler may do in the store: `write` adds objects and reads; `delete` removes what retention gives up, and reads. */
 export type StoreRight = 'none' | 'read' | 'write' | 'delete';
-/** `use`: wrap, unwrap, verify. `sign`: the same, and sign. */
-export type KeyRight = 'none' | 'use' | 'sign';
+/** `ages`: ask how old they are. `use`: wrap, unwrap, verify. `sign`: the same as `use`, and sign. */
+export type KeyRight = 'none' | 'ages' | 'use' | 'sign';
 /** `write`: keys are made for persons who have none yet. */
 export type PersonRight = 'none' | 'read' | 'write';
 
@@ -150,6 +150,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     handlers: {
       expire: handler('cleanup/expire', { database: true, store: 'delete', keys: 'use', seconds: 900, memory: 1024 }),
       prune: handler('cleanup/prune', { database: true, store: 'read', keys: 'sign', seconds: 300 }),
+      keys: handler('cleanup/keys', { keys: 'ages' }),
       record,
     },
     values: ['topic'],

@@ -16,7 +16,7 @@ import {
   SignCommand,
 } from '@aws-sdk/client-kms';
 import { KeyError } from '../../core/errors.ts';
-import type { AgingKeys, KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
+import type { KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
 import { kmsError } from './kmsError.ts';
 import { keyId } from './kmsKeyId.ts';
 
@@ -30,7 +30,7 @@ export interface KmsKeysProps {
   readonly config?: KMSClientConfig;
 }
 
-export class KmsKeys implements KeyService, AgingKeys {
+export class KmsKeys implements KeyService {
   readonly rootKeyId: string;
   readonly #client: KMSClient;
   readonly #root: string;

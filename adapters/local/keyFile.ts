@@ -13,7 +13,7 @@ import {
 } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { HoldfastError, KeyError } from '../../core/errors.ts';
-import type { AgingKeys, KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
+import type { KeyAge, KeyContext, KeyService, PublicKey, Signature } from '../../core/ports.ts';
 import { unwrapKey, wrapKey } from '../../core/snapshot/wrap.ts';
 import { replaceFile, writeNewFile } from './durableFile.ts';
 import { withFileLock } from './fileLock.ts';
@@ -31,7 +31,7 @@ interface Content {
   readonly signing: readonly { readonly id: string; readonly privateKey: string; readonly createdAt: string }[];
 }
 
-export class KeyFile implements KeyService, AgingKeys {
+export class KeyFile implements KeyService {
   readonly rootKeyId: string;
   readonly #path: string;
   readonly #current: number;

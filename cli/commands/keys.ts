@@ -5,7 +5,7 @@ import { type KeyState, keyStates } from '../../core/keys/reminder.ts';
 import { rewrapTenantKeys, tenantKeys } from '../../core/keys/tenantKeys.ts';
 import { openStore } from '../../core/snapshot/store.ts';
 import { handle, type Register } from '../command.ts';
-import { openKeyService, openPersons } from '../keys.ts';
+import { openPersons } from '../keys.ts';
 import { bold, count, green, yellow } from '../output.ts';
 import { contextOf, openObjectStore, settingsOf } from '../runtime.ts';
 
@@ -21,7 +21,7 @@ export const keysCommand: Register = (program) => {
       .description('How old the keys are, and which tenant keys the root wraps. Exit code 1 when a rotation is due.'),
     async (options) => {
       const context = await contextOf(options, 'store');
-      const states = await keyStates(await openKeyService(await settingsOf(options)), systemClock.now());
+      const states = await keyStates(context.keys, systemClock.now());
       const due = states.some((state) => state.due);
       await openStore(context);
       let [current, older] = [0, 0];

@@ -1,6 +1,6 @@
 /** Keys that are due to be changed, and the message that says so. */
 import type { Moment } from '../moment.ts';
-import type { AgingKeys, Clock, KeyAge, Notifier } from '../ports.ts';
+import type { Clock, KeyAge, KeyService, Notifier } from '../ports.ts';
 
 /** A key should be changed this often. */
 export const ROTATION_DAYS = 90;
@@ -18,7 +18,7 @@ export interface KeyState extends KeyAge {
 }
 
 /** Each current key with its age, and whether it is due. */
-export async function keyStates(keys: AgingKeys, now: Moment): Promise<KeyState[]> {
+export async function keyStates(keys: Pick<KeyService, 'ages'>, now: Moment): Promise<KeyState[]> {
   return (await keys.ages()).map((age) => {
     const days = Math.floor((Number(now / 1000n) - Date.parse(age.since)) / 86_400_000);
     const itself = age.rotatesEveryDays !== undefined && age.rotatesEveryDays <= ROTATION_DAYS;
@@ -33,7 +33,7 @@ export async function keyStates(keys: AgingKeys, now: Moment): Promise<KeyState[
  * @returns those that are
  */
 export async function remindOfKeys(ctx: {
-  readonly keys: AgingKeys;
+  readonly keys: Pick<KeyService, 'ages'>;
   readonly notifier: Notifier;
   readonly clock: Clock;
 }): Promise<KeyState[]> {

@@ -7,7 +7,7 @@ import { SynthError } from '../synthError.ts';
 import { grantCredentials, type ProtectedDatabase } from './database.ts';
 import { Handler } from './handler.ts';
 import type { IdempotencyTable } from './idempotencyTable.ts';
-import { grantKeySign, grantKeyUse, type RootKeyArns } from './keyRights.ts';
+import { grantKeyAges, grantKeySign, grantKeyUse, type RootKeyArns } from './keyRights.ts';
 import type { MapLayer } from './mapLayer.ts';
 import type { Notifications } from './notifications.ts';
 import { grantLookup, grantObtain } from './personKeyTable.ts';
@@ -91,6 +91,7 @@ export class Fleet extends Construct {
     if (entry.store === 'read') vault.grantRead(grantee);
     if (entry.store === 'write') vault.grantWrite(grantee);
     if (entry.store === 'delete') vault.grantExpire(grantee);
+    if (entry.keys === 'ages') grantKeyAges(grantee, need(keys, 'keys'));
     if (entry.keys === 'use') grantKeyUse(grantee, need(keys, 'keys'));
     if (entry.keys === 'sign') grantKeySign(grantee, need(keys, 'keys'));
     if (entry.persons === 'read') grantLookup(grantee, need(personTableArn, 'personTableArn'));

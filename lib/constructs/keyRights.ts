@@ -21,6 +21,12 @@ export function grantKeySign(grantee: IGrantable, keys: RootKeyArns): void {
   add(grantee, keys.signing, ['kms:Sign']);
 }
 
+/** To tell how old they are. Neither uses a key. */
+export function grantKeyAges(grantee: IGrantable, keys: RootKeyArns): void {
+  add(grantee, keys.wrapping, ['kms:DescribeKey', 'kms:GetKeyRotationStatus', 'kms:ListKeyRotations']);
+  add(grantee, keys.signing, ['kms:DescribeKey']);
+}
+
 function add(grantee: IGrantable, arn: string, actions: string[], conditions?: Record<string, unknown>): void {
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({ actions, resources: [arn], ...(conditions ? { conditions } : {}) }),

@@ -72,6 +72,7 @@ const onceAt = (state: string, change: (answer: never) => unknown) => {
   };
 };
 
+const oldKey = () => ({ due: 1, keys: [{ keyId: 'local:1#1', use: 'wrap', days: 120 }] });
 const again = (answer: object) => ({ ...answer, done: false });
 
 test('backup: everything, with a replica that comes late and a function that runs out of time', async () => {
@@ -189,6 +190,9 @@ test('cleanup: in one go, in two, and with something that would not go', async (
   const stuck = (answer: { report: object }) => ({ ...answer, report: { ...answer.report, attention: 1 } });
   expect((await run('cleanup', { around: onceAt('Expire', stuck) })).status).toBe('succeeded');
   expect(world.published).toContain('Holdfast: cleanup needs attention');
+  expect(world.published).not.toContain('Holdfast: a key is due to be changed');
+  expect((await run('cleanup', { around: onceAt('Keys', oldKey) })).status).toBe('succeeded');
+  expect(world.published).toContain('Holdfast: a key is due to be changed');
 });
 
 test('integrity-check: a sound store passes; an object that is gone fails it', async () => {
@@ -257,11 +261,12 @@ test.each(WORKFLOWS.map(({ name }) => name))(
         ...answer,
         report: { ...answer.report, attention: 1 },
       }));
+      const due = onceAt('Keys', oldKey);
       const around = (call: TaskCall) =>
         state === 'ExpireMore' && call.state === 'Expire'
           ? onceAt('Expire', (answer: { report: object }) => ({ ...answer, report: again(answer.report) }))(call)
           : errors[call.state] === undefined
-            ? attention(call)
+            ? (call.state === 'Keys' ? due : attention)(call)
             : failAt(errors)(call);
       const ended = await run(name, { ...scenario, around });
       const harmless = state.startsWith('Notify') && state !== 'NotifyFailure';

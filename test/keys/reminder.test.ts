@@ -6,7 +6,7 @@ import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { systemClock } from '../../adapters/local/systemClock.ts';
 import { keyStates, remindOfKeys } from '../../core/keys/reminder.ts';
 import { momentFromDate } from '../../core/moment.ts';
-import type { AgingKeys } from '../../core/ports.ts';
+import type { KeyService } from '../../core/ports.ts';
 import { FakeKms } from '../support/aws/fakeKms.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -14,7 +14,7 @@ const DAY = 86_400_000;
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY - 60_000).toISOString();
 
 /** Messages as people would get them. */
-async function reminded(keys: AgingKeys, inDays = 0) {
+async function reminded(keys: KeyService, inDays = 0) {
   const sent: { subject: string; message: Readonly<Record<string, unknown>> }[] = [];
   const notifier = {
     publish: async (subject: string, message: object) => void sent.push({ subject, message: { ...message } }),

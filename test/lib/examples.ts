@@ -84,7 +84,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
         concurrency: 4,
       }),
   ],
-  Workflow: [(scope) => void workflow(scope, 'cleanup', ['expire', 'prune', 'record']), (scope) => void backup(scope)],
+  Workflow: [
+    (scope) => void workflow(scope, 'cleanup', ['expire', 'prune', 'keys', 'record']),
+    (scope) => void backup(scope),
+  ],
   Schedules: [
     (scope) => new Schedules(scope, 'It', { groupName: 'group', key: new Key(scope, 'Key'), runs: [], workflows: [] }),
     (scope) => {
