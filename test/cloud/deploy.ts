@@ -9,7 +9,13 @@ const run = promisify(execFile);
 const BIN = join(ROOT, 'node_modules/.bin');
 
 export type Outputs = Readonly<Record<string, string>>;
-type Template = { Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }> };
+export type Template = { Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }> };
+
+/** What a stack printed, and its template as it was deployed. */
+export interface Deployed {
+  readonly outputs: Outputs;
+  readonly template: Template;
+}
 
 export interface Deployer {
   bootstrap(...regions: readonly string[]): Promise<void>;
@@ -18,7 +24,7 @@ export interface Deployer {
     stack: string,
     settings: Readonly<Record<string, string>>,
     adapt?: (template: Template) => void,
-  ): Promise<Outputs>;
+  ): Promise<Deployed>;
 }
 
 export function deployer(directory: string, environment: Readonly<Record<string, string>>): Deployer {
@@ -45,7 +51,8 @@ export function deployer(directory: string, environment: Readonly<Record<string,
         ['deploy', stack, '--app', assembly, '--require-approval', 'never', '--outputs-file', outputs],
         { cwd: ROOT, env, maxBuffer: 64 << 20 },
       );
-      return (JSON.parse(await readFile(outputs, 'utf8')) as Record<string, Outputs>)[stack] ?? {};
+      const printed = JSON.parse(await readFile(outputs, 'utf8')) as Record<string, Outputs>;
+      return { outputs: printed[stack] ?? {}, template };
     },
   };
 }

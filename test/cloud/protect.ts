@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
+import { CreateScheduleCommand, GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import type pg from 'pg';
 import { bind } from '../../core/datamap/bind.ts';
 import type { ObjectStore } from '../../core/ports.ts';
@@ -18,7 +18,7 @@ import { ended, firstExecution, start, until } from './executions.ts';
 import { type CloudWorld, PRIMARY, SECONDARY } from './world.ts';
 
 /**
- * The deployed schedule of full backups is moved to now, with its own target, role and input.
+ * The target of the deployed schedule of full backups, with its role and its input, at a moment that is near.
  * @returns the id of the backup
  */
 export async function backupIsMade(world: CloudWorld): Promise<string> {
@@ -27,11 +27,11 @@ export async function backupIsMade(world: CloudWorld): Promise<string> {
   assert.equal(schedule.ScheduleExpression, 'cron(0 2 ? * SUN *)');
   const soon = new Date(Date.now() + 2000).toISOString().slice(0, 19);
   await scheduler.send(
-    new UpdateScheduleCommand({
+    new CreateScheduleCommand({
       GroupName: 'holdfast',
-      Name: 'full',
+      Name: 'full-now',
       ScheduleExpression: `at(${soon})`,
-      FlexibleTimeWindow: schedule.FlexibleTimeWindow,
+      FlexibleTimeWindow: { Mode: 'OFF' },
       Target: schedule.Target,
     }),
   );

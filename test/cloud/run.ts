@@ -4,12 +4,11 @@ import { lintTemplates } from './lint.ts';
 import { NOT_EMULATED } from './notEmulated.ts';
 import { backupIsMade, copyIsComplete, restoreFromCopy, restoreTenantByWorkflow, storeIsValid } from './protect.ts';
 import { disabledKeyStops, objectsStay, rightsAreFew } from './refuse.ts';
-import { makeCloudWorld } from './world.ts';
+import { lastWords, makeCloudWorld } from './world.ts';
 
 const world = await makeCloudWorld(check);
 let failed = false;
 try {
-  await check('CloudFormation schema linter', () => lintTemplates(world));
   const backup = await check("a schedule's target fires; backup through Step Functions and Lambda", () =>
     backupIsMade(world),
   );
@@ -20,9 +19,11 @@ try {
   await check('a disabled key stops a backup, and the next one goes on', () => disabledKeyStops(world));
   await check('objects can be neither overwritten nor deleted', () => objectsStay(world));
   await check('deployed roles, asked of the policy simulator', () => rightsAreFew(world));
+  await check('CloudFormation schema linter', () => lintTemplates(world));
 } catch (error) {
   failed = true;
   console.error(error);
+  console.error(await lastWords(world));
   if (process.argv.includes('--keep')) console.error(`Kept: ${world.directory}, ${world.emulator.endpoint}`);
 } finally {
   if (!(failed && process.argv.includes('--keep'))) await world.close();

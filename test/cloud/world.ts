@@ -1,5 +1,5 @@
 /** The emulator with every stack deployed, and a real PostgreSQL with the sample's data. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KMSClient, ReplicateKeyCommand } from '@aws-sdk/client-kms';
@@ -11,6 +11,7 @@ import { install } from '../../core/history/install.ts';
 import { connect } from '../../core/sql.ts';
 import { createSample } from '../../sample/create.ts';
 import { sampleMap } from '../../sample/map.ts';
+import { setBucketProperties } from './bucketProperties.ts';
 import { deployer, type Outputs, without, withVariables } from './deploy.ts';
 import { ACCOUNT, type Emulator, ROOT, startEmulator, virtualEnvironment } from './emulator.ts';
 
@@ -96,7 +97,7 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
     databaseCluster: '',
     vpcId: '',
   };
-  const keys = await say('cdk deploy holdfast-keys', () => cdk.deploy('holdfast-keys', settings));
+  const { outputs: keys } = await say('cdk deploy holdfast-keys', () => cdk.deploy('holdfast-keys', settings));
   const arns = { wrappingKeyArn: keys.wrappingKeyArn!, signingKeyArn: keys.signingKeyArn! };
   const kms = new KMSClient({});
   for (const KeyId of Object.values(arns)) await kms.send(new ReplicateKeyCommand({ KeyId, ReplicaRegion: SECONDARY }));
@@ -106,7 +107,7 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
   const primary = await say('cdk deploy holdfast-primary', () =>
     cdk.deploy(
       'holdfast-primary',
-      { ...settings, ...arns, secondaryVaultKeyArn: secondary.vaultKeyArn! },
+      { ...settings, ...arns, secondaryVaultKeyArn: secondary.outputs.vaultKeyArn! },
       withVariables({
         HOLDFAST_MAP: join(ROOT, 'sample/holdfast.yaml'),
         HOLDFAST_DATABASE_CA: undefined,
@@ -114,5 +115,13 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
       }),
     ),
   );
-  return { keys, secondary, primary };
+  await setBucketProperties(secondary.template, SECONDARY);
+  await setBucketProperties(primary.template, PRIMARY, secondary.outputs.vaultName);
+  return { keys, secondary: secondary.outputs, primary: primary.outputs };
+}
+
+/** The end of the emulator's log, for whoever has to find out why. */
+export async function lastWords({ directory }: CloudWorld): Promise<string> {
+  const text = await readFile(join(directory, 'emulator.log'), 'utf8');
+  return text.split('\n').slice(-30).join('\n').slice(-8000);
 }
