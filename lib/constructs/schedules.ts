@@ -11,8 +11,8 @@ import {
 import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { scheduleTime } from '../../adapters/aws/scheduleTime.ts';
 import { accept } from '../accept.ts';
-import { SynthError } from '../synthError.ts';
 import type { Workflow } from './workflow.ts';
 
 export interface ScheduledRun {
@@ -45,7 +45,7 @@ export class Schedules extends Construct {
   /** Of schedules that are made at run time: it may start the workflows, and leave behind what it could not. */
   readonly role: Role;
 
-  /** @throws SynthError for a cron expression that EventBridge Scheduler has no words for */
+  /** @throws ConfigError HF_CRON_INVALID, HF_TIME_ZONE_UNKNOWN */
   constructor(scope: Construct, id: string, { groupName, key, runs, workflows }: SchedulesProps) {
     super(scope, id);
     this.group = new ScheduleGroup(this, 'Group', { scheduleGroupName: groupName });
@@ -72,10 +72,11 @@ export class Schedules extends Construct {
       ],
     );
     for (const run of runs) {
+      const time = scheduleTime(run.cron, run.timeZone ?? 'UTC');
       new Schedule(this, run.name, {
         scheduleName: run.name,
         scheduleGroup: this.group,
-        schedule: ScheduleExpression.expression(awsCron(run.cron), TimeZone.of(run.timeZone ?? 'UTC')),
+        schedule: ScheduleExpression.expression(time.expression, TimeZone.of(time.timeZone)),
         timeWindow: run.flexible ? TimeWindow.flexible(Duration.minutes(run.flexible)) : TimeWindow.off(),
         target: new StepFunctionsStartExecution(run.workflow.stateMachine, {
           input: ScheduleTargetInput.fromObject(run.input ?? {}),
@@ -95,41 +96,4 @@ function schedulerOf(scope: Construct, groupName: string): PrincipalWithConditio
   return new PrincipalWithConditions(new ServicePrincipal('scheduler.amazonaws.com'), {
     StringEquals: { 'aws:SourceAccount': stack.account, 'aws:SourceArn': group },
   });
-}
-
-/**
- * Five fields of crontab(5) as the six of EventBridge Scheduler, where Sunday is 1 and one of day-of-month and day-of-week is `?`.
- * @throws SynthError when both are given: crontab means either, Scheduler can say only one
- */
-export function awsCron(cron: string): string {
-  const fields = cron.trim().split(/\s+/);
-  const [minute, hour, day, month, weekday] = fields;
-  if (fields.length !== 5) throw new SynthError('cron', 'five fields, such as "0 2 * * 0"', cron);
-  if (day !== '*' && weekday !== '*') {
-    throw new SynthError('cron', 'a day of the month or a day of the week, not both: make two schedules', cron);
-  }
-  if (!fields.every((field) => /^[\d*,/A-Za-z-]+$/.test(field)))
-    throw new SynthError('cron', 'crontab(5) fields', cron);
-  const days = weekday === '*' ? (day === '*' ? ['*', '?'] : [day, '?']) : ['?', weekdays(weekday!)];
-  return `cron(${minute} ${hour} ${days[0]} ${month} ${days[1]} *)`;
-}
-
-const NAMES = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
-
-/** Every day named on its own: Scheduler counts from Sunday = 1, and its ranges may not run over the end of the week. */
-function weekdays(field: string): string {
-  const numberOf = (day: string): number => {
-    const named = NAMES.indexOf(day.toUpperCase());
-    return named >= 0 ? named : Number(day);
-  };
-  const days = new Set<string>();
-  for (const part of field.split(',')) {
-    const [range = '', step = '1'] = part.split('/');
-    const [from, to = from] = range === '*' ? [0, 6] : range.split('-').map(numberOf);
-    if (![from, to, Number(step)].every((n) => Number.isInteger(n) && n! >= 0 && n! <= 7)) {
-      throw new SynthError('cron', 'days of the week from 0 to 7, or their names', field);
-    }
-    for (let day = from!; day <= to!; day += Number(step)) days.add(NAMES[day % 7]!);
-  }
-  return NAMES.filter((name) => days.has(name)).join(',');
 }

@@ -3,7 +3,6 @@ import { Match } from 'aws-cdk-lib/assertions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { PersonKeyTable } from '../../lib/constructs/personKeyTable.ts';
 import { RootKeys } from '../../lib/constructs/rootKeys.ts';
-import { awsCron } from '../../lib/constructs/schedules.ts';
 import { Vault, type VaultProps } from '../../lib/constructs/vault.ts';
 import { Installation } from '../../lib/installation.ts';
 import { ACCOUNT, PRIMARY, SECONDARY, templateOf } from './world.ts';
@@ -127,18 +126,6 @@ test('no point-in-time recovery for the keys of persons, in any region', () => {
       DeletionProtectionEnabled: true,
     });
   }
-});
-
-test('crontab(5) in the words of EventBridge Scheduler', () => {
-  expect(awsCron('0 2 * * 0')).toBe('cron(0 2 ? * SUN *)');
-  expect(awsCron('0 9-17 * * 1-5')).toBe('cron(0 9-17 ? * MON,TUE,WED,THU,FRI *)');
-  expect(awsCron('0 0 * * 5-7')).toBe('cron(0 0 ? * SUN,FRI,SAT *)');
-  expect(awsCron('0 */4 * * *')).toBe('cron(0 */4 * * ? *)');
-  expect(awsCron('0 5 1 * *')).toBe('cron(0 5 1 * ? *)');
-  expect(awsCron('0 5 * * sun,WED')).toBe('cron(0 5 ? * SUN,WED *)');
-  expect(() => awsCron('0 5 1 * 0')).toThrow('make two schedules');
-  expect(() => awsCron('0 5 * *')).toThrow('five fields');
-  expect(() => awsCron('0 5 * * 9')).toThrow('days of the week');
 });
 
 test('names that would not fit are refused', () => {
