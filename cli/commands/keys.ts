@@ -1,7 +1,7 @@
 import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { systemClock } from '../../adapters/local/systemClock.ts';
 import { ConfigError } from '../../core/errors.ts';
-import { type KeyState, keyStates } from '../../core/keys/reminder.ts';
+import { type KeyState, keyStates } from '../../core/keys/ages.ts';
 import { rewrapTenantKeys, tenantKeys } from '../../core/keys/tenantKeys.ts';
 import { openStore } from '../../core/snapshot/store.ts';
 import { handle, type Register } from '../command.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { keyStates } from '../../core/keys/reminder.ts';
+import { keyStates } from '../../core/keys/ages.ts';
 import { execution } from '../backup/request.ts';
 import { lambda, task } from '../task.ts';
 

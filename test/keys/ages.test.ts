@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KmsKeys } from '../../adapters/aws/kmsKeys.ts';
 import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { systemClock } from '../../adapters/local/systemClock.ts';
-import { keyStates, remindOfKeys } from '../../core/keys/reminder.ts';
+import { keyStates } from '../../core/keys/ages.ts';
 import { momentFromDate } from '../../core/moment.ts';
 import type { KeyService } from '../../core/ports.ts';
 import { FakeKms } from '../support/aws/fakeKms.ts';
@@ -13,16 +13,9 @@ import { temporaryDirectory } from '../support/temporary.ts';
 const DAY = 86_400_000;
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY - 60_000).toISOString();
 
-/** Messages as people would get them. */
-async function reminded(keys: KeyService, inDays = 0) {
-  const sent: { subject: string; message: Readonly<Record<string, unknown>> }[] = [];
-  const notifier = {
-    publish: async (subject: string, message: object) => void sent.push({ subject, message: { ...message } }),
-  };
-  const clock = { now: () => momentFromDate(new Date(Date.now() + inDays * DAY)) };
-  await remindOfKeys({ keys, notifier, clock });
-  return sent;
-}
+/** Keys that are due, so many days from now. */
+const due = async (keys: KeyService, inDays = 0) =>
+  (await keyStates(keys, momentFromDate(new Date(Date.now() + inDays * DAY)))).filter((state) => state.due);
 
 async function keyFileOf(root: number, signing: number): Promise<{ keys: KeyFile; path: string }> {
   const path = join(await temporaryDirectory(), 'key.json');
@@ -34,22 +27,18 @@ async function keyFileOf(root: number, signing: number): Promise<{ keys: KeyFile
   return { keys: await KeyFile.open(path), path };
 }
 
-test('a key file: nothing for 89 days, then a message for each key; a rotation ends it', async () => {
+test('a key file: nothing for 89 days, then each key is due; a rotation ends it', async () => {
   const { keys } = await keyFileOf(0, 0);
-  expect(await reminded(keys, 89)).toEqual([]);
-  const sent = await reminded(keys, 91);
-  expect(sent.map(({ message }) => [message.event, message.keyId, message.use])).toEqual([
-    ['key-rotation-due', keys.rootKeyId, 'wrap'],
-    ['key-rotation-due', expect.stringContaining('#sign-1'), 'sign'],
+  expect(await due(keys, 89)).toEqual([]);
+  const action = expect.stringContaining('holdfast keys rotate');
+  expect(await due(keys, 91)).toMatchObject([
+    { keyId: keys.rootKeyId, use: 'wrap', days: 91, daysLeft: 0, action },
+    { keyId: expect.stringContaining('#sign-1'), use: 'sign', days: 91, daysLeft: 0, action },
   ]);
-  expect(sent[0]).toMatchObject({
-    subject: 'Holdfast: a key is 91 days old',
-    message: { action: expect.stringContaining('holdfast keys rotate') },
-  });
 
   const old = await keyFileOf(200, 10);
-  expect((await reminded(old.keys)).map(({ message }) => message.use)).toEqual(['wrap']);
-  expect(await reminded(await KeyFile.rotate(old.path))).toEqual([]);
+  expect((await due(old.keys)).map(({ use }) => use)).toEqual(['wrap']);
+  expect(await due(await KeyFile.rotate(old.path))).toEqual([]);
 });
 
 test('a state says how many days are left', async () => {
@@ -74,22 +63,22 @@ const kmsKeys = (rootAge: number, signAge = 1) => {
 
 test('KMS: a root that rotates by itself troubles nobody, unless it does not, or not often enough', async () => {
   const { keys, rootKey } = kmsKeys(300);
-  expect((await reminded(keys))[0]!.message.action).toContain('Turn automatic rotation on');
+  expect((await due(keys))[0]!.action).toContain('Turn automatic rotation on');
   kms.rotateEvery(rootKey, 365);
-  expect((await reminded(keys))[0]!.message.action).toContain('It rotates every 365 days');
+  expect((await due(keys))[0]!.action).toContain('It rotates every 365 days');
   kms.rotateEvery(rootKey, 90);
-  expect(await reminded(keys)).toHaveLength(1);
+  expect(await due(keys)).toHaveLength(1);
   kms.rotate(rootKey, daysAgo(120));
   kms.rotate(rootKey, daysAgo(92));
-  expect(await reminded(keys)).toEqual([]); // within the grace of a service that does it itself
-  expect(await reminded(keys, 7)).toHaveLength(1);
+  expect(await due(keys)).toEqual([]); // within the grace of a service that does it itself
+  expect(await due(keys, 7)).toHaveLength(1);
   kms.rotate(rootKey, daysAgo(1));
-  expect(await reminded(keys, 7)).toEqual([]);
+  expect(await due(keys, 7)).toEqual([]);
 });
 
-test('KMS does not rotate signing keys: a reminder says how it is done', async () => {
+test('KMS does not rotate signing keys: it is said how it is done', async () => {
   const { keys } = kmsKeys(1, 91);
-  const [only, ...others] = await reminded(keys);
+  const [only, ...others] = await due(keys);
   expect(others).toEqual([]);
-  expect(only!.message).toMatchObject({ use: 'sign', action: expect.stringContaining('new signing key in KMS') });
+  expect(only).toMatchObject({ use: 'sign', action: expect.stringContaining('new signing key in KMS') });
 });

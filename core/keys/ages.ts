@@ -1,6 +1,6 @@
-/** Keys that are due to be changed, and the message that says so. */
+/** How old the keys are that are in use, and what to do with one that is due to be changed. */
 import type { Moment } from '../moment.ts';
-import type { Clock, KeyAge, KeyService, Notifier } from '../ports.ts';
+import type { KeyAge, KeyService } from '../ports.ts';
 
 /** A key should be changed this often. */
 export const ROTATION_DAYS = 90;
@@ -26,29 +26,6 @@ export async function keyStates(keys: Pick<KeyService, 'ages'>, now: Moment): Pr
     const state = { ...age, days, daysLeft: Math.max(0, limit - days), due: days >= limit };
     return state.due ? { ...state, action: actionFor(age) } : state;
   });
-}
-
-/**
- * Tells people of every key that is due; run it once a day or week.
- * @returns those that are
- */
-export async function remindOfKeys(ctx: {
-  readonly keys: Pick<KeyService, 'ages'>;
-  readonly notifier: Notifier;
-  readonly clock: Clock;
-}): Promise<KeyState[]> {
-  const due = (await keyStates(ctx.keys, ctx.clock.now())).filter((state) => state.due);
-  for (const { keyId, use, since, days, action } of due) {
-    await ctx.notifier.publish(`Holdfast: a key is ${days} days old`, {
-      event: 'key-rotation-due',
-      keyId,
-      use,
-      since,
-      days,
-      action,
-    });
-  }
-  return due;
 }
 
 function actionFor({ keyId, use, rotatesEveryDays }: KeyAge): string {
