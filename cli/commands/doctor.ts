@@ -1,6 +1,7 @@
 import { doctor } from '../../core/datamap/doctor.ts';
 import { checkIntegrity } from '../../core/datamap/integrity/integrity.ts';
-import { readMap } from '../../core/datamap/load.ts';
+import { readMap, readSettings } from '../../core/datamap/load.ts';
+import { fileSetFindings } from '../../core/files/doctor.ts';
 import { handle, type Register } from '../command.ts';
 import { integrityReport } from '../integrityReport.ts';
 import { bold, count, dim, green, red, yellow } from '../output.ts';
@@ -26,7 +27,11 @@ export const doctorCommand: Register = (program) => {
       const trial = options.try ? {} : { trial: false as const };
       return integrityReport(await withDatabase(options, (client) => checkIntegrity(client, map, trial)));
     }
-    const findings = await withDatabase(options, (client) => doctor(client, map));
+    const { files } = await readSettings(options.config);
+    const findings = await withDatabase(options, async (client) => [
+      ...(await doctor(client, map)),
+      ...(await fileSetFindings(client, map, files)),
+    ]);
     const errors = findings.filter((f) => f.severity === 'error');
     const lines = findings.flatMap((f) => [
       `${f.severity === 'error' ? red(bold('error')) : yellow('warning')} ${f.message} ${dim(f.code)}`,

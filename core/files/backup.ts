@@ -6,11 +6,11 @@ import type pg from 'pg';
 import { logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
-import { tenantExists, unknownTenant } from '../datamap/tenants.ts';
 import type { BoundMap } from '../datamap/types.ts';
 import { ConfigError } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
 import { inParallel } from '../restore/inParallel.ts';
+import { checkDatabase, reservedTenant } from '../snapshot/checks.ts';
 import { Keyring } from '../snapshot/keyring.ts';
 import { openStore } from '../snapshot/store.ts';
 import { SHARED } from '../snapshot/types.ts';
@@ -46,8 +46,8 @@ const NOTE_MS = 30_000;
 const TENANTS_AT_ONCE = 8;
 
 /**
- * @throws ConfigError HF_FILES_NONE, HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_TENANT_UNKNOWN; StoreError HF_FILES_BUSY,
- * HF_FILES_SOURCE and those of the store; KeyError; DatabaseError
+ * @throws ConfigError HF_FILES_NONE, HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_TENANT_UNKNOWN, HF_TENANT_RESERVED; StoreError
+ * HF_FILES_BUSY, HF_FILES_SOURCE and those of the store; KeyError; DatabaseError HF_NOT_INSTALLED, HF_ROWS_HIDDEN, …
  */
 export async function backUpFiles(
   ctx: Context & { readonly databaseUrl: string },
@@ -60,8 +60,8 @@ export async function backUpFiles(
     const bound = await bind(client, ctx.map);
     for (const set of sets) checkSet(bound, set);
     const scope = options.tenant ?? null;
-    if (scope !== null && scope !== SHARED && !(await tenantExists(client, bound, scope)))
-      throw await unknownTenant(client, bound, scope, ConfigError);
+    // Rows that this role may not see would be files that are not backed up.
+    await checkDatabase(client, bound, scope);
     const locks = await lockForBackup(client, scope);
     return await run(ctx, client, bound, sets, { ...options, scope, stillLocked: locks.mustHold });
   } finally {
@@ -84,6 +84,7 @@ async function run(
   const reader = { store: ctx.store, persons: ctx.persons, keyring };
   const previous = await openPrevious(ctx, reader, store, scope);
   const everyone = await allTenants(client, bound);
+  if (everyone.includes(SHARED)) throw reservedTenant();
   const tenants = scope === null ? [...everyone, SHARED] : [scope];
   const pages = new Map<string, FilePage[]>();
   const findings = new Findings();

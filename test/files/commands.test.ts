@@ -18,6 +18,7 @@ beforeAll(async () => {
     create table public.clubs (id text primary key);
     create table public.people (id text primary key, club_id text not null references public.clubs);
     create table public.uploads (id int primary key, person_id text not null references public.people, path text);
+    create index on public.uploads (person_id);
     insert into public.clubs values ('a'), ('b');
     insert into public.people values ('ann', 'a'), ('bob', 'b');
     insert into public.uploads values (1, 'ann', 'ann/1.txt'), (2, 'ann', 'ann/2.txt'), (3, 'bob', 'bob/1.txt'), (4, 'bob', null)`);
@@ -85,6 +86,18 @@ test('back up, look, lose, preview, restore, clean up', async () => {
   expect(held).toMatchObject({ code: 0, json: { backup: first.json.id, held: true } });
   const cleaned = await run('files', 'cleanup', '--preview', '--json');
   expect(cleaned).toMatchObject({ code: 0, json: { remove: [], preview: true } });
+}, 60_000);
+
+test('doctor looks at the sets', async () => {
+  const text = await get('holdfast.yaml');
+  const found = async () =>
+    (await run('doctor', '--json')).json.findings.filter((f: { table?: string }) => f.table === 'public.uploads');
+  expect(await found()).toEqual([]);
+  await writeFile(join(cwd, 'holdfast.yaml'), text.replace('column: path}', 'column: pfad}'));
+  expect(await found()).toMatchObject([{ code: 'HF_COLUMN_UNKNOWN', severity: 'error' }]);
+  await writeFile(join(cwd, 'holdfast.yaml'), text.replace(', person: person_id', ''));
+  expect(await found()).toContainEqual(expect.objectContaining({ code: 'HF_FILES_PERSON', severity: 'warning' }));
+  await writeFile(join(cwd, 'holdfast.yaml'), text);
 }, 60_000);
 
 test('wrong input changes nothing and says what to do', async () => {

@@ -262,6 +262,23 @@ test('settings that name what is not there', async () => {
   expect(await names('')).toEqual([]);
 });
 
+test('rows that may be hidden would be files that are not backed up', async () => {
+  await world.client.query('alter table public.voice_notes enable row level security, force row level security');
+  const role = `files_${world.database.name}`;
+  try {
+    await world.client.query(`create role ${role} login password 'files' in role pg_read_all_data`);
+    await world.client.query(`grant select on all tables in schema public, holdfast to ${role}`);
+    const url = new URL(world.database.url);
+    [url.username, url.password] = [role, 'files'];
+    await expect(backUpFiles({ ...world.ctx, databaseUrl: url.href }, [world.set])).rejects.toMatchObject({
+      code: 'HF_ROWS_HIDDEN',
+    });
+  } finally {
+    await world.client.query('alter table public.voice_notes disable row level security, no force row level security');
+    await world.client.query(`drop owned by ${role}; drop role ${role}`);
+  }
+});
+
 test('values with a beginning of their own', async () => {
   await world.client.query(`update public.voice_notes set storage_key = 's3://bucket/' || storage_key`);
   const [other] = notes as [Note];

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.database.drop());
 
-test.each([11, 12, 13])('seed %i', async (seed) => {
+test.each([11, 12])('seed %i', async (seed) => {
   const facts = { runs: 0, killed: 0, answers: 0, certain: 0, erased: 0 };
   await fileCase({ client: lab.client, url: lab.database.url }, new Random(seed), facts);
   expect(facts.runs).toBeGreaterThan(1);
