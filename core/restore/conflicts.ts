@@ -38,6 +38,13 @@ export function explain(error: unknown): unknown {
       },
     );
   }
+  if (e.code === 'P0001') {
+    return new RestoreError('HF_RESTORE_CONFLICT', `A trigger of the application refuses the restore: ${e.message}.`, {
+      cause: error,
+      action: 'Nothing was changed. Change what the trigger objects to, and try again; the details say which it is.',
+      details: { ...details, where: e.where },
+    });
+  }
   const kind = VIOLATIONS[e.code ?? ''];
   if (!kind) return error;
   const name = e.constraint ?? e.column ?? 'unknown';

@@ -65,8 +65,8 @@ function takeAlong({ state, steps }: History, wanted: Wanted, include: boolean):
   for (let round = 0; round < 50; round += 1) {
     const found = obstacles(state, wanted);
     if (found.length === 0) return null;
-    for (const { kind, name, other } of found) {
-      if (!include || kind === 'taken') return `${name} ${kind} ${other}`;
+    for (const { kind, name, other, alone } of found) {
+      if (!include || alone || kind === 'taken') return `${name} ${kind} ${other}`;
       if (kind === 'referenced') wanted.set(other, null);
       else {
         const last = steps.flatMap((s) => s.diffs.filter((d) => d.name === other)).at(-1);

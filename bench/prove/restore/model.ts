@@ -164,12 +164,13 @@ export function applied(state: State, wanted: Wanted): State {
   return next;
 }
 
-const KEYS: readonly { child: string; column: string; parent: string }[] = [
+/** `empties`: ON DELETE SET NULL, so that a row which points lives on its own and does not go with its parent. */
+const KEYS: readonly { child: string; column: string; parent: string; empties?: true }[] = [
   { child: 'team', column: 'tenant_id', parent: 'tenant' },
   { child: 'team', column: 'lead_id', parent: 'person' },
   { child: 'person', column: 'tenant_id', parent: 'tenant' },
   { child: 'person', column: 'team_id', parent: 'team' },
-  { child: 'person', column: 'boss_id', parent: 'person' },
+  { child: 'person', column: 'boss_id', parent: 'person', empties: true },
   { child: 'task', column: 'tenant_id', parent: 'tenant' },
   { child: 'task', column: 'person_id', parent: 'person' },
   { child: 'room', column: 'tenant_id', parent: 'tenant' },
@@ -180,6 +181,8 @@ export interface Obstacle {
   /** The record of the undo that cannot be as it should. */
   readonly name: string;
   readonly other: string;
+  /** Nothing can be taken along to clear it. */
+  readonly alone?: true;
 }
 
 /** What stands in the way in a state that is wanted: of records that the undo itself writes. */
@@ -197,7 +200,7 @@ export function obstacles(state: State, wanted: Wanted): Obstacle[] {
       const changed = touched(name) && state.get(name)?.[key.column] !== value;
       if (changed) found.push({ kind: 'missing', name, other: parent });
       if (wanted.get(parent) === null && state.has(parent) && !changed)
-        found.push({ kind: 'referenced', name: parent, other: name });
+        found.push({ kind: 'referenced', name: parent, other: name, ...(key.empties ? { alone: true } : {}) });
     }
     if (tableOf(name) === 'person' && touched(name) && state.get(name)?.email !== row.email) {
       for (const [other, theirs] of next) {

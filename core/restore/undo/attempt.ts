@@ -253,8 +253,8 @@ async function rest({ client, request }: Run, targets: readonly TargetTable[]): 
 /** Serialization failures, deadlocks, lock time-outs: the whole attempt is made again. And what the fence refuses. */
 const RETRYABLE = /^(40001|40P01|55P03|HF\d+)$/;
 
-/** Integrity constraints, and what a type refuses: the staged way looks closer. */
-const isRefusal = (error: unknown): boolean => /^(23|22)/.test((error as { code?: string }).code ?? '');
+/** Integrity constraints, what a type refuses, what a trigger raises: the staged way looks closer. */
+const isRefusal = (error: unknown): boolean => /^(23|22|P0001)/.test((error as { code?: string }).code ?? '');
 
 async function throughStage(run: Run, nets: AsyncIterable<RecordNet>): Promise<Written> {
   const { client, scope, request } = run;
