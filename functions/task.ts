@@ -78,12 +78,20 @@ export async function runTask<Input, Output>(
 function checked<Input>(schema: z.ZodType<Input>, input: unknown): Input {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const [first] = parsed.error.issues;
-  const at = first!.path.join('.') || 'input';
-  throw new ConfigError('HF_TASK_INPUT', `${at}: ${first!.message}.`, {
+  const issues = parsed.error.issues.flatMap((issue) => told(issue, []));
+  throw new ConfigError('HF_TASK_INPUT', `${issues[0]!.path || 'input'}: ${issues[0]!.message}.`, {
     action: 'Start the workflow again with an input that fits; docs/workflows.md lists what each one takes.',
-    details: { issues: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) },
+    details: { issues },
   });
+}
+
+/** What is wrong with each form that an input may have, rather than that it has none of them. */
+function told(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): { path: string; message: string }[] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    return issue.errors.flatMap((form) => form.flatMap((inner) => told(inner, path)));
+  }
+  return [{ path: path.join('.'), message: issue.message }];
 }
 
 /** The error that a state machine caught, as `RecordFailure` is given it: what a task threw, or what the machine itself did. */
