@@ -5,6 +5,7 @@ import { readMap } from '../../core/datamap/load.ts';
 import { tenantExists, unknownTenant } from '../../core/datamap/tenants.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { WrittenSchedule } from '../../core/schedules/define.ts';
+import { overdue } from '../../core/schedules/overdue.ts';
 import { listRuns } from '../../core/schedules/runs.ts';
 import {
   addSchedule,
@@ -135,6 +136,34 @@ export const schedulesCommand: Register = (program) => {
   });
 
   nextCommand(group);
+
+  const late = group
+    .command('late')
+    .description(
+      'scheduled backups that have not come, by the catalog, whoever was to start them; exit code 1 when there are any',
+    );
+  handle<GlobalOptions>(late, async (options) => {
+    const found = await withSchedules(options, (client) => overdue(client, Date.now()));
+    const rows = found.map(({ schedule, due, lastBackup }) => [
+      schedule.name,
+      schedule.tenant,
+      schedule.type,
+      clock(due),
+      clock(lastBackup),
+    ]);
+    const json = found.map(({ schedule, due, lastBackup }) => ({
+      schedule: schedule.name,
+      tenant: schedule.tenant,
+      type: schedule.type,
+      due: new Date(due).toISOString(),
+      lastBackup: lastBackup === null ? null : new Date(lastBackup).toISOString(),
+    }));
+    const text =
+      rows.length > 0
+        ? table(['schedule', 'tenant', 'runs', 'due (UTC)', 'last backup (UTC)'], rows)
+        : 'Every scheduled backup has come.';
+    return { json: { late: json }, text, exitCode: rows.length > 0 ? 1 : 0 };
+  });
 
   const placing = group
     .command('place')

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { defineAll } from '../../core/schedules/define.ts';
 import { applyFile } from '../../core/schedules/file.ts';
+import { overdue } from '../../core/schedules/overdue.ts';
 import { listRuns, pruneRuns } from '../../core/schedules/runs.ts';
 import { addSchedule, changeSchedule, listSchedules, removeSchedule } from '../../core/schedules/store.ts';
 import { tick } from '../../core/schedules/tick.ts';
@@ -226,6 +227,37 @@ test("a tenant's session sees its own schedules and runs, and changes none", asy
   }
   await session.query('reset role');
   await client.query(`drop owned by ${role}; drop role ${role}`);
+});
+
+test('what has not come is told by the catalog, whoever was to start it', async () => {
+  const began = '2026-03-01T00:00Z';
+  await add({ tenant: 'one', type: 'full', cron: '0 2 * * *', spread: 30, grace: 60 });
+  await add({ tenant: 'two', type: 'incremental', cron: '0 */4 * * *', spread: 0, grace: 60 });
+  await add({ name: 'yearly', type: 'full', cron: '0 2 1 1 *' });
+  await add({ type: 'cleanup', cron: '* * * * *' });
+  await client.query('update holdfast.tenant_backup_schedules set changed_at = $1', [new Date(began)]);
+  const late = async (time: string) =>
+    (await overdue(client, now(time))).map((o) => [o.schedule.tenant, new Date(o.due).toISOString(), o.lastBackup]);
+  const backup = (tenant: string | null, type: string, time: string, status = 'complete') =>
+    client.query(
+      `insert into holdfast.tenant_backups (id, tenant, type, status, epoch, started_at)
+       values (gen_random_uuid()::text, $1, $2, $3, gen_random_uuid(), $4)`,
+      [tenant, type, status, new Date(time)],
+    );
+  expect(await late('2026-03-01T03:29Z')).toEqual([]);
+  expect(await late('2026-03-01T05:00Z')).toEqual([
+    ['one', '2026-03-01T02:00:00.000Z', null],
+    ['two', '2026-03-01T04:00:00.000Z', null],
+  ]);
+  await backup('one', 'full', '2026-03-01T02:01Z', 'failed');
+  await backup('one', 'incremental', '2026-03-01T02:01Z');
+  await backup('two', 'full', '2026-03-01T04:00:10Z', 'running');
+  expect(await late('2026-03-01T05:00Z')).toEqual([['one', '2026-03-01T02:00:00.000Z', null]]);
+  await backup(null, 'full', '2026-03-01T04:30Z');
+  expect(await late('2026-03-01T05:00Z')).toEqual([]);
+  expect(await late('2026-03-01T09:00Z')).toEqual([['two', '2026-03-01T08:00:00.000Z', now('2026-03-01T04:30Z')]]);
+  expect((await late('2027-02-27T01:00Z')).map(([, due]) => due)).toContain('2027-01-01T02:00:00.000Z');
+  await client.query('delete from holdfast.tenant_backups');
 });
 
 test('runs that ended long ago are forgotten, and with the last of them what was removed', async () => {
