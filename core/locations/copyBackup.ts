@@ -17,8 +17,8 @@ export interface BackupCopy {
   readonly target: ObjectStore;
   readonly storeId: string;
   readonly trust: Trust;
-  /** Names of tenant keys that are not sound at the target: a backup that needs one is not copied. */
-  readonly missingKeys: ReadonlySet<string>;
+  /** Names of the tenant keys that the target has: a backup that needs another is not copied. */
+  readonly keys: ReadonlySet<string>;
   readonly advance: (bytes: number) => void;
 }
 
@@ -63,11 +63,10 @@ export async function copyBackup(copy: BackupCopy, ref: ManifestRef, listed: boo
   return { id: manifest.id, tenant: manifest.tenant, ...copied, repaired: listed };
 }
 
-function mustHaveKeys({ missingKeys, target }: BackupCopy, manifest: Manifest): void {
-  if (missingKeys.size === 0) return;
+function mustHaveKeys({ keys, target }: BackupCopy, manifest: Manifest): void {
   for (const [tenant, { tenantKey }] of Object.entries(manifest.keys)) {
     const name = keyName(tenant, tenantKey);
-    if (!missingKeys.has(name)) continue;
+    if (keys.has(name)) continue;
     throw new KeyError(
       'HF_KEY_MISSING',
       `Backup ${manifest.id} needs ${name}, which did not get to ${target.description}.`,

@@ -19,7 +19,8 @@ export class ReplicationRun {
   readonly #listed: ReadonlyMap<string, number>;
   /** Backups that the target has whole, as far as this run knows. */
   readonly #whole: Set<string>;
-  readonly #missingKeys = new Set<string>();
+  /** Names of the tenant keys that the target has, as far as they are not in doubt. */
+  readonly #keys = new Set<string>();
   readonly #copied: CopiedBackup[] = [];
   readonly #withheld: Withheld[] = [];
   readonly #faults: DocumentFault[] = [];
@@ -53,6 +54,7 @@ export class ReplicationRun {
       if (pair.target === undefined) missing.push(pair.name);
       // A hold that was lifted and set again tells of another reason; that it is held is the same.
       else if (pair.target !== pair.source && folder !== 'holds/') this.#fault(pair.name, differs(target, pair.name));
+      else if (folder === 'keys/') this.#keys.add(pair.name);
     }
     await inParallel(missing, AT_ONCE, async (name) => {
       try {
@@ -74,12 +76,12 @@ export class ReplicationRun {
       if (!(await target.get(name)).equals(bytes)) throw differs(target, name, error); // else another run was first
     }
     this.#documents++;
+    if (name.startsWith('keys/')) this.#keys.add(name);
     if (!proven) this.#unproven++;
   }
 
   #fault(object: string, { code, message }: HoldfastError): void {
     this.#faults.push({ object, code, message });
-    if (object.startsWith('keys/')) this.#missingKeys.add(object);
   }
 
   /** Backups of the source that the target has not, or not whole, in order of time. */
@@ -127,7 +129,7 @@ export class ReplicationRun {
         target,
         trust,
         storeId: this.#storeId,
-        missingKeys: this.#missingKeys,
+        keys: this.#keys,
         advance: (bytes: number) => progress?.advance(bytes),
       };
       const listed = this.#listed.has(ref.name);
