@@ -139,6 +139,7 @@ export class PrimaryStack extends Stack {
       'topic-arn': notifications.topic.topicArn,
       'schedule-group': installation.scheduleGroup,
       'schedule-role-arn': schedules.role.roleArn,
+      'schedule-missed-arn': schedules.missed.queueArn,
     });
   }
 
