@@ -74,8 +74,7 @@ async function take(
             object,
             sealContent(owner, object, sameAgain(await open(source, opened.file), digest, source)),
           );
-    storedBytes = await unlessThere(write);
-    stored = storedBytes || (await store.head(object))!.size;
+    ({ stored, storedBytes } = await unlessThere(store, object, write));
   }
   const now = clock.now();
   // A source that cannot say how old a content is has it at least now.
@@ -120,12 +119,23 @@ async function putStream(store: ObjectStore, object: string, body: AsyncIterable
   return written;
 }
 
-/** 0 when the same content of another file was stored at the same time. */
-const unlessThere = (write: Promise<number>): Promise<number> =>
-  write.catch((error) => {
-    if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return 0;
-    throw error;
-  });
+/** 0 bytes were written when the same content of another file was stored at the same time. */
+async function unlessThere(
+  store: ObjectStore,
+  object: string,
+  write: Promise<number>,
+): Promise<{ stored: number; storedBytes: number }> {
+  try {
+    const storedBytes = await write;
+    return { stored: storedBytes, storedBytes };
+  } catch (error) {
+    const taken = error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS';
+    // S3 also says so where two writers met, and then neither may have won.
+    const there = taken ? await store.head(object) : undefined;
+    if (!there) throw error;
+    return { stored: there.size, storedBytes: 0 };
+  }
+}
 
 /** The second reading, which must be of the same content: an object may not hold what its name does not say. */
 async function* sameAgain(opened: OpenFile, expected: Buffer, source: FileSource): AsyncGenerator<Uint8Array> {
