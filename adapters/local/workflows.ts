@@ -2,7 +2,7 @@
  * The workflows on one machine: the same definitions and the same tasks as on Step Functions, run in this process. Executions are kept in
  * files, so that one that a restart has cut short goes on; every step can be repeated, so it goes on from its beginning.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StateMachine, type StateMachineDefinition } from 'aws-local-stepfunctions';
 import { ConfigError } from '../../core/errors.ts';
@@ -10,7 +10,7 @@ import type { Execution, Notifier, Workflows } from '../../core/ports.ts';
 import { workflowEntry } from '../../functions/catalogue.ts';
 import { readDefinition, visit } from '../../functions/definition.ts';
 import type { AnyTask, TaskContext } from '../../functions/task.ts';
-import { makeFolder, replaceFile } from './durableFile.ts';
+import { isTemporary, makeFolder, replaceFile } from './durableFile.ts';
 import { type TaskCall, taskOverrides } from './workflowTasks.ts';
 
 export interface LocalWorkflowsProps {
@@ -25,6 +25,8 @@ export interface LocalWorkflowsProps {
   readonly services?: Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
   /** Values for a definition's `${…}`. @default their own names */
   readonly values?: Readonly<Record<string, string>>;
+  /** Days for which an execution that has ended is kept. @default 30 */
+  readonly keepDays?: number;
   /** Milliseconds for every Wait state and before every new attempt. @default what the definition says */
   readonly pause?: number;
   /** Stands around each call of a task. @default calls it */
@@ -51,11 +53,15 @@ interface Kept extends Execution {
   readonly redrives: number;
 }
 
+/** Executions that end between two looks for old ones. */
+const SWEEP_EVERY = 500;
+
 export class LocalWorkflows implements Workflows {
   readonly #props: LocalWorkflowsProps;
   readonly #running = new Map<string, { readonly ended: Promise<Kept>; readonly abort: () => void }>();
   readonly #machines = new Map<string, Promise<{ machine: StateMachine; tasks: ReadonlyMap<string, AnyTask> }>>();
   #closing = false;
+  #ended = 0;
 
   private constructor(props: LocalWorkflowsProps) {
     this.#props = props;
@@ -65,10 +71,8 @@ export class LocalWorkflows implements Workflows {
   static async open(props: LocalWorkflowsProps): Promise<LocalWorkflows> {
     await makeFolder(props.directory);
     const workflows = new LocalWorkflows(props);
-    for (const name of await readdir(props.directory)) {
-      const kept = name.endsWith('.json') ? await workflows.#read(name.slice(0, -5)) : undefined;
-      if (kept?.status === 'running') workflows.#run(kept);
-    }
+    for (const kept of await workflows.#all()) if (kept.status === 'running') workflows.#run(kept);
+    await workflows.#forgetOld();
     return workflows;
   }
 
@@ -173,7 +177,23 @@ export class LocalWorkflows implements Workflows {
   async #end(kept: Kept, how: Pick<Kept, 'status' | 'output' | 'error'>): Promise<Kept> {
     const ended = { ...kept, ...how, endedAt: new Date().toISOString() };
     await this.#keep(`${kept.workflow}.${kept.id}`, ended);
+    this.#ended += 1;
+    if (this.#ended % SWEEP_EVERY === 0) await this.#forgetOld();
     return ended;
+  }
+
+  /** A service that stays up for years would otherwise keep every run of every minute. */
+  async #forgetOld(): Promise<void> {
+    const before = Date.now() - (this.#props.keepDays ?? 30) * 86_400_000;
+    for (const { workflow, id, endedAt } of await this.#all()) {
+      if (endedAt && Date.parse(endedAt) < before) await rm(this.#file(`${workflow}.${id}`), { force: true });
+    }
+  }
+
+  async #all(): Promise<Kept[]> {
+    const names = (await readdir(this.#props.directory)).filter((name) => name.endsWith('.json') && !isTemporary(name));
+    const all = await Promise.all(names.map((name) => this.#read(name.slice(0, -5))));
+    return all.filter((kept) => kept !== undefined);
   }
 
   #machine(workflow: string) {
