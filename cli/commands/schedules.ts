@@ -5,6 +5,7 @@ import { readMap } from '../../core/datamap/load.ts';
 import { tenantExists, unknownTenant } from '../../core/datamap/tenants.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { WrittenSchedule } from '../../core/schedules/define.ts';
+import { applyFile } from '../../core/schedules/file.ts';
 import { overdue } from '../../core/schedules/overdue.ts';
 import { listRuns } from '../../core/schedules/runs.ts';
 import {
@@ -172,7 +173,11 @@ export const schedulesCommand: Register = (program) => {
     )
     .option('--all', 'of everything anew, not only of what has changed', false);
   handle<PlaceOptions & { all: boolean } & GlobalOptions>(declarePlaces(placing), async (options) => {
-    const report = await withSchedules(options, (client) => place(client, options, options.all));
+    const report = await withSchedules(options, async (client) => {
+      // No service does it there: from here on the catalog knows what is owed, and tenants of the file get their schedules.
+      await applyFile(client, (await settingsOf(options)).schedules, Date.now());
+      return place(client, options, options.all);
+    });
     if (!report) {
       throw new ConfigError('HF_ARGUMENT_INVALID', 'No schedule group was named.', {
         action:

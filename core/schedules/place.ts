@@ -12,18 +12,18 @@ export interface PlaceReport {
 }
 
 /**
- * Whatever it has not been told yet. May be killed and repeated: what was told twice changes nothing. Schedules of holdfast.yaml are
- * left to the stacks, which make them.
+ * Whatever it has not been told yet. May be killed and repeated: what was told twice changes nothing. What holdfast.yaml says
+ * for the whole database is left to the stacks, which make it.
  * @param all tell everything anew, for instance to another group. @default false
  */
 export async function placeSchedules(client: pg.Client, scheduler: Scheduler, all = false): Promise<PlaceReport> {
   const report = { put: 0, removed: 0 };
   for (let after = '0'; ; ) {
     const { rows } = await client.query(
-      `select ${SCHEDULE_COLUMNS}, s.revision::text, s.origin <> 'operator' or s.removed_at is not null as gone
+      `select ${SCHEDULE_COLUMNS}, s.revision::text, s.removed_at is not null or s.origin = 'file' and s.tenant is null as gone
          from holdfast.tenant_backup_schedules s
         where s.id > $1 and ($2 or s.placed_revision <> s.revision)
-          and (s.origin = 'operator' or s.placed_revision > 0)
+          and (s.origin = 'operator' or s.tenant is not null or s.placed_revision > 0)
         order by s.id limit ${BATCH}`,
       [after, all],
     );

@@ -44,7 +44,7 @@ export async function pruneRuns(client: pg.ClientBase, now: number): Promise<num
   await client.query(
     `delete from holdfast.tenant_backup_schedules s
       where removed_at < $1 and not exists (select from holdfast.schedule_runs r where r.schedule_id = s.id)
-        and (origin = 'file' or placed_revision in (0, revision))`,
+        and placed_revision in (0, revision)`,
     [before],
   );
   return rowCount ?? 0;

@@ -61,7 +61,7 @@ test('what goes by every hour is told in UTC, where the zone is whole hours away
   expect(zone('0 2 * * *', 'Europe/Paris')).toBe('Europe/Paris');
 });
 
-test('made, changed, paused and removed; the schedules of the file are left to the stacks', async () => {
+test('made, changed, paused and removed; those of the file for the whole database are left to the stacks', async () => {
   const { client } = world;
   const by = { by: 'ada', now: Date.now() };
   await applyFile(client, defineAll([{ type: 'full', cron: '0 2 * * 0' }]), Date.now());
@@ -97,6 +97,10 @@ test('made, changed, paused and removed; the schedules of the file are left to t
   expect(await placeSchedules(client, schedulerOf())).toEqual({ put: 0, removed: 1 });
   expect(fake.schedules.size).toBe(0);
   expect(await placeSchedules(client, schedulerOf(), true)).toEqual({ put: 0, removed: 1 });
+  await applyFile(client, defineAll([{ tenant: 'two', type: 'full', cron: '0 2 * * 0' }]), Date.now());
+  expect(await placeSchedules(client, schedulerOf())).toEqual({ put: 1, removed: 0 });
+  await applyFile(client, [], Date.now());
+  expect(await placeSchedules(client, schedulerOf())).toEqual({ put: 0, removed: 1 });
 });
 
 test('what was told and not noted, or not told at all, is told by the next', async () => {
