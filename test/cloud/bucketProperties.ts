@@ -1,15 +1,22 @@
 /** Properties of buckets that the emulator's CloudFormation leaves out, set by the calls that they stand for, with the template's values. */
 import {
   type ObjectLockRetentionMode,
+  PutBucketEncryptionCommand,
   PutBucketReplicationCommand,
   PutObjectLockConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { Template } from './deploy.ts';
+import type { Deployed } from './deploy.ts';
 
 interface BucketProperties {
   readonly BucketName?: string;
   readonly ObjectLockConfiguration?: { readonly Rule: { readonly DefaultRetention: { Mode: string; Days: number } } };
+  readonly BucketEncryption?: {
+    readonly ServerSideEncryptionConfiguration: readonly {
+      readonly BucketKeyEnabled: boolean;
+      readonly ServerSideEncryptionByDefault: { readonly SSEAlgorithm: 'aws:kms' };
+    }[];
+  };
   readonly ReplicationConfiguration?: {
     readonly Rules: readonly {
       readonly Id: string;
@@ -21,8 +28,15 @@ interface BucketProperties {
   };
 }
 
-/** @param replica name of the bucket that the rules copy to */
-export async function setBucketProperties(template: Template, region: string, replica?: string): Promise<void> {
+/**
+ * @param outputs of the stack
+ * @param replica name of the bucket that the rules copy to
+ */
+export async function setBucketProperties(
+  { template, outputs }: Deployed,
+  region: string,
+  replica?: string,
+): Promise<void> {
   const s3 = new S3Client({ region, forcePathStyle: true });
   for (const { Type, Properties } of Object.values(template.Resources)) {
     const properties = Properties as BucketProperties | undefined;
@@ -36,6 +50,23 @@ export async function setBucketProperties(template: Template, region: string, re
           ObjectLockConfiguration: {
             ObjectLockEnabled: 'Enabled',
             Rule: { DefaultRetention: { Mode: retention.Mode as ObjectLockRetentionMode, Days: retention.Days } },
+          },
+        }),
+      );
+    }
+    const encryption = properties!.BucketEncryption?.ServerSideEncryptionConfiguration[0];
+    if (encryption) {
+      const { SSEAlgorithm } = encryption.ServerSideEncryptionByDefault;
+      await s3.send(
+        new PutBucketEncryptionCommand({
+          Bucket,
+          ServerSideEncryptionConfiguration: {
+            Rules: [
+              {
+                BucketKeyEnabled: encryption.BucketKeyEnabled,
+                ApplyServerSideEncryptionByDefault: { SSEAlgorithm, KMSMasterKeyID: outputs.vaultKeyArn },
+              },
+            ],
           },
         }),
       );

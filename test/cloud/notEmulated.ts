@@ -15,7 +15,7 @@ export const NOT_EMULATED: readonly NotEmulated[] = [
     checked: 'test/lib/stacks.test.ts: the replica refuses what the primary refuses',
   },
   {
-    what: 'replication and default lock in the template of a bucket',
+    what: 'encryption, replication and default lock in the template of a bucket',
     why: 'its CloudFormation leaves them out; they are set by the API calls that they stand for, with the values of the template',
     checked: 'test/lib/constructs.test.ts by assertion',
   },

@@ -115,8 +115,8 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
       }),
     ),
   );
-  await setBucketProperties(secondary.template, SECONDARY);
-  await setBucketProperties(primary.template, PRIMARY, secondary.outputs.vaultName);
+  await setBucketProperties(secondary, SECONDARY);
+  await setBucketProperties(primary, PRIMARY, secondary.outputs.vaultName);
   return { keys, secondary: secondary.outputs, primary: primary.outputs };
 }
 
