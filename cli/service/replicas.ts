@@ -1,14 +1,19 @@
 /** Copies in other locations, made when a workflow asks how far they are. */
+import type { Context } from '../../core/context.ts';
 import type { Settings } from '../../core/datamap/settings.ts';
 import { replicate } from '../../core/locations/replicate.ts';
 import { keptBy } from '../../core/locations/select.ts';
-import type { Clock, KeyService, ObjectStore, Replicas } from '../../core/ports.ts';
+import type { Replicas } from '../../core/ports.ts';
 import { holdsInStore } from '../../core/snapshot/legalHold.ts';
 import { refuseOverlap } from '../locations.ts';
+import { hasFaults } from '../replicationReport.ts';
 import { openObjectStore } from '../runtime.ts';
 
 /** Copies to every secondary location of holdfast.yaml what it lacks. What could not be copied is `late`, and in the report of replicate. */
-export function localReplicas(settings: Settings, store: ObjectStore, keys: KeyService, clock: Clock): Replicas {
+export function localReplicas(
+  settings: Settings,
+  { store, keys, persons, clock }: Pick<Context, 'store' | 'keys' | 'persons' | 'clock'>,
+): Replicas {
   const secondary = settings.locations.filter(({ kind }) => kind === 'secondary');
   return {
     async state() {
@@ -19,8 +24,8 @@ export function localReplicas(settings: Settings, store: ObjectStore, keys: KeyS
         const target = await openObjectStore(place, lock);
         const held = retention ? await holdsInStore(store) : new Set<string>();
         const select = retention ? { select: keptBy(retention, clock.now(), held) } : {};
-        const { withheld, faults } = await replicate({ source: store, target, trust: keys, keys, ...select });
-        whole &&= withheld.length + faults.length === 0;
+        const report = await replicate({ source: store, target, trust: keys, keys, persons, ...select });
+        whole &&= !hasFaults(report);
       }
       return whole ? 'complete' : 'late';
     },

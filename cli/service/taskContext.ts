@@ -19,7 +19,7 @@ export async function taskContext(options: GlobalOptions): Promise<Omit<TaskCont
     progress: silentProgress,
     settings,
     configuration,
-    replicas: localReplicas(settings, context.store, context.keys, context.clock),
+    replicas: localReplicas(settings, context),
     snapshots: absent('database service', 'a deployment on AWS'),
     snapshotDays: 0,
     source: absent('store to pull from', 'an air-gapped account'),
