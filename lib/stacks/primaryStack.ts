@@ -140,7 +140,6 @@ export class PrimaryStack extends Stack {
       'schedule-group': installation.scheduleGroup,
       'schedule-role-arn': schedules.role.roleArn,
       'schedule-missed-arn': schedules.missed.queueArn,
-      'schedule-missed-arn': schedules.missed.queueArn,
     });
   }
 
