@@ -20,6 +20,8 @@ import { keyMatch } from './target.ts';
 export interface Proof {
   readonly ok: boolean;
   readonly backup: string;
+  /** Only this tenant was restored, with the shared tables; it says nothing of the others. */
+  readonly tenant?: string;
   /** The moment that was restored. */
   readonly moment: string;
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly digest: string }[];
@@ -34,6 +36,8 @@ export interface Proof {
 export interface RestoreTestOptions {
   /** A database of the server that holds the scratch database. @default the protected database's server */
   readonly serverUrl?: string;
+  /** Of a backup of the whole database, only this tenant. @default all that the backup holds */
+  readonly tenant?: string;
 }
 
 /** Never throws for a backup that does not restore: that is what the proof says. It throws when no test could be made. */
@@ -50,18 +54,27 @@ export async function restoreTest(ctx: Context, manifest: Manifest, options: Res
   try {
     const { schema } = await readSchemaObject(await slabReader(ctx), manifest);
     await withScratch(serverUrl, schema.database, async (url) => {
-      Object.assign(proof, await test(ctx, manifest, url, failures));
+      Object.assign(proof, await test(ctx, manifest, options.tenant ?? manifest.tenant, url, failures));
     });
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'HF_SCRATCH_DENIED') throw error;
     failures.push(`${error.code}: ${error.message}`);
   }
   const milliseconds = Math.round(performance.now() - began);
-  return { ok: failures.length === 0, backup: manifest.id, moment: manifest.horizon, ...proof, milliseconds, failures };
+  const only = options.tenant === undefined ? {} : { tenant: options.tenant };
+  return {
+    ok: failures.length === 0,
+    backup: manifest.id,
+    ...only,
+    moment: manifest.horizon,
+    ...proof,
+    milliseconds,
+    failures,
+  };
 }
 
-async function test(ctx: Context, manifest: Manifest, url: string, failures: string[]) {
-  const chain = await storeChain(ctx, manifest.tenant, parseMoment(manifest.horizon));
+async function test(ctx: Context, manifest: Manifest, tenant: string | null, url: string, failures: string[]) {
+  const chain = await storeChain(ctx, tenant, parseMoment(manifest.horizon));
   const clients = await connectAll(url, 2);
   const main = clients[0]!;
   const expected = new Map<string, RowSet>();
@@ -72,7 +85,7 @@ async function test(ctx: Context, manifest: Manifest, url: string, failures: str
   const tables = new Map<string, { rows: number; digest: string }>();
   try {
     await buildDatabase(ctx, clients, chain, {
-      tenant: manifest.tenant,
+      tenant,
       watch: {
         rowSet,
         loaded: async (client) => {
