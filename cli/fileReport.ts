@@ -58,10 +58,17 @@ export function restoreReport(report: FileRestoreReport, replaced: boolean): Rep
   const { files, failed, preview, tenant, moment } = report;
   const of = (action: RestoredFile['action']) => files.filter((f) => f.action === action);
   const notable = files.filter((f) => f.action !== 'same');
-  const what = ({ action, reason, kept }: RestoredFile) => {
+  const what = ({ action, at, reason, kept }: RestoredFile) => {
     if (!preview && action === 'replace' && !replaced) return 'left: holds another content';
     const text = ACTIONS[action][preview ? 'preview' : 'done'];
-    return [text, reason, kept === undefined ? undefined : `old one at ${kept}`].filter(Boolean).join('; ');
+    return [
+      text,
+      at === undefined ? undefined : `as ${at}`,
+      reason,
+      kept === undefined ? undefined : `old one at ${kept}`,
+    ]
+      .filter(Boolean)
+      .join('; ');
   };
   const lost = of('contested').length + of('unusable').length + of('lost').length;
   const lines = [

@@ -75,8 +75,8 @@ class FileRestore {
       erased += state.erased;
       if (!this.#options.lastGood) lastGood += this.#chosen(state.lastGood).length;
       const wanted = this.#chosen(this.#options.lastGood ? [...state.files, ...state.lastGood] : state.files);
-      const contested = await this.#contested(target, wanted);
-      planned.push({ target, files: await planFiles(this.#ctx.store, target.target, wanted, contested) });
+      const how = { contested: await this.#contested(target, wanted), rename: !target.inPlace };
+      planned.push({ target, files: await planFiles(this.#ctx.store, target.target, wanted, how) });
     }
     const all = planned.flatMap(({ files }) => files);
     this.#mustKnow(all);
@@ -173,7 +173,7 @@ class FileRestore {
     try {
       const { body, about } = await this.#content(file, ownerOf, inPlace);
       // A file's mode and times mean something where it was; elsewhere it is for the one who asked for it.
-      const written = await target.write(file.path, body, {
+      const written = await target.write(planned.at, body, {
         about: inPlace ? about : {},
         stamp,
         ...(now ? { over: now } : {}),
@@ -232,11 +232,12 @@ const unknown = (path: string, tenant: string) =>
     details: { path, tenant },
   });
 
-function describe({ file, action, reason }: PlannedFile, kept: string | undefined): RestoredFile {
+function describe({ file, at, action, reason }: PlannedFile, kept: string | undefined): RestoredFile {
   const { set, path, size, from, certain } = file;
   return {
     ...{ set, path, size, certain, action },
     from: 'entry' in from ? { run: from.run } : { version: from.version.id },
+    ...(at === path ? {} : { at }),
     ...(reason === undefined ? {} : { reason }),
     ...(kept === undefined ? {} : { kept }),
   };

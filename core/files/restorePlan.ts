@@ -17,6 +17,8 @@ export type FileAction = 'create' | 'same' | 'replace' | 'contested' | 'unusable
 
 export interface PlannedFile {
   readonly file: FileAt;
+  /** Where it goes in the target. */
+  readonly at: string;
   readonly action: FileAction;
   /** What is there now. */
   readonly now?: SourceFile;
@@ -24,30 +26,40 @@ export interface PlannedFile {
   readonly reason?: string;
 }
 
-/** `contested`: paths that rows of other tenants name. Nothing is written. */
+/** Keys of a bucket that are no names of files go here, under their SHA-256. */
+const UNNAMED = '.holdfast-unnamed/';
+
+/**
+ * Nothing is written.
+ * @param how `contested`: paths that rows of other tenants name. `rename`: a path that the target cannot have goes under another one.
+ */
 export function planFiles(
   store: ObjectStore,
   target: FileSource,
   files: readonly FileAt[],
-  contested: ReadonlySet<string>,
+  how: { readonly contested: ReadonlySet<string>; readonly rename: boolean },
 ): Promise<PlannedFile[]> {
   return inParallel(files, AT_ONCE, async (file): Promise<PlannedFile> => {
     const unusable = target.problem(file.path);
-    if (unusable !== undefined) return { file, action: 'unusable', reason: unusable };
-    if (contested.has(file.path)) return { file, action: 'contested', reason: 'rows of another tenant name it too' };
+    const renamed = unusable !== undefined && how.rename;
+    const planned = { file, at: renamed ? `${UNNAMED}${sha256(file.path)}` : file.path };
+    if (unusable !== undefined && !renamed) return { ...planned, action: 'unusable', reason: unusable };
+    const others = how.contested.has(file.path);
+    if (others) return { ...planned, action: 'contested', reason: 'rows of another tenant name it too' };
     const lost = await lostContent(store, file);
-    if (lost !== undefined) return { file, action: 'lost', reason: lost };
-    let now: SourceFile | undefined;
+    if (lost !== undefined) return { ...planned, action: 'lost', reason: lost };
     try {
-      now = await target.stat(file.path);
-      if (!now) return { file, action: 'create' };
-      return { file, now, action: (await isSame(target, now, file)) ? 'same' : 'replace' };
+      const now = await target.stat(planned.at);
+      if (!now) return { ...planned, action: 'create' };
+      return { ...planned, now, action: (await isSame(target, now, file)) ? 'same' : 'replace' };
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code !== 'HF_FILE_UNREADABLE') throw error;
-      return { file, action: 'unusable', reason: error.message };
+      return { ...planned, action: 'unusable', reason: error.message };
     }
   });
 }
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 async function lostContent(store: ObjectStore, { from }: FileAt): Promise<string | undefined> {
   if ('version' in from) return undefined;

@@ -26,6 +26,8 @@ export interface RestoredFile {
   readonly from: { readonly run: string } | { readonly version: string };
   readonly certain: boolean;
   readonly action: FileAction;
+  /** Where it went, when the target cannot have a file of that path. */
+  readonly at?: string;
   readonly reason?: string;
   /** Where the content that was replaced is, in a source without versions. */
   readonly kept?: string;

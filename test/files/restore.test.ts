@@ -1,5 +1,5 @@
 /** The right version at a moment, in place or elsewhere; nothing is lost on the way. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { S3Files } from '../../adapters/aws/s3Files.ts';
@@ -94,6 +94,31 @@ test('into a directory, from store and keys alone, for the one who asked only', 
   await expect(early).rejects.toMatchObject({ code: 'HF_FILE_UNKNOWN' });
   const none = restoreFiles(ctx, [{ set: { name: 'other' }, target }], { tenant: tenant() });
   await expect(none).rejects.toMatchObject({ code: 'HF_FILES_NO_RUN' });
+});
+
+test('keys of a bucket that are no names of files come out under another name', async () => {
+  const bucket = await VersionedS3.start();
+  const source = S3Files.open(bucket.location, { credentials: { accessKeyId: 'a', secretAccessKey: 'b' } });
+  try {
+    const keys = ['k'.repeat(1000), '/a//b'];
+    for (const [i, key] of keys.entries()) {
+      await world.client.query('update public.voice_notes set storage_key = $2 where id = $1', [mine[i]!.id, key]);
+      bucket.put(`app/${key}`, `content ${i}`);
+    }
+    const on = worldOn(world, source);
+    await on.backUp();
+    const directory = await temporaryDirectory();
+    const to = [{ set: on.set, target: DirectoryFiles.open(directory) }];
+    const { files, failed } = await restoreFiles(world.ctx, to, { tenant: tenant() });
+    expect([failed, files.length]).toEqual([[], 2]);
+    for (const [i, key] of keys.entries()) {
+      const { at } = files.find(({ path }) => path === key)!;
+      expect(await readFile(join(directory, at!), 'utf8')).toBe(`content ${i}`);
+    }
+  } finally {
+    source.close();
+    await bucket.stop();
+  }
 });
 
 test('before the first run there is nothing but what the first run proves', async () => {
