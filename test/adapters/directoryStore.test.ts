@@ -92,3 +92,11 @@ test('writers that make the same folders at once do not trip over each other', a
   for await (const { name } of store.list('backups/')) found.push(name);
   expect(found).toHaveLength(20);
 });
+
+test('many at once, in folders that none of them has made yet', async () => {
+  for (let round = 0; round < 5; round++) {
+    const store = DirectoryStore.open(join(await temporaryDirectory(), 'a', 'b'));
+    await Promise.all(Array.from({ length: 24 }, (_, i) => store.put(`keys/t${i}/x/1.json`, Buffer.from(`${i}`))));
+    for (let i = 0; i < 24; i++) expect((await store.get(`keys/t${i}/x/1.json`)).toString()).toBe(`${i}`);
+  }
+});
