@@ -48,7 +48,7 @@ async function readDatabase(client: Client): Promise<Record<string, unknown>> {
     `select jsonb_build_object(
        'server', current_setting('server_version_num'),
        'migrations', (select jsonb_agg(name order by name) from holdfast.migrations),
-       'schedules', (select coalesce(jsonb_agg(to_jsonb(s) - '{last_run_at,next_run_at,created_at}'::text[] order by s.id), '[]')
+       'schedules', (select coalesce(jsonb_agg(to_jsonb(s) - '{last_run_at,next_run_at,planned_to,placed_revision,created_at}'::text[] order by s.id), '[]')
                        from holdfast.tenant_backup_schedules s),
        'holds', (select coalesce(jsonb_agg(id order by id), '[]') from holdfast.tenant_backups where legal_hold)) as content`,
   );
