@@ -64,16 +64,13 @@ export function without(type: string): (template: Template) => void {
   };
 }
 
-/** Sets variables of every function; undefined removes one. */
-export function withVariables(variables: Readonly<Record<string, string | undefined>>): (template: Template) => void {
+/** Sets variables of every function that has any. */
+export function withVariables(variables: Readonly<Record<string, string>>): (template: Template) => void {
   return ({ Resources }) => {
     for (const { Type, Properties } of Object.values(Resources)) {
       if (Type !== 'AWS::Lambda::Function') continue;
       const environment = Properties!.Environment as { Variables: Record<string, unknown> } | undefined;
-      for (const [name, value] of Object.entries(variables)) {
-        if (value === undefined) delete environment?.Variables[name];
-        else if (environment) environment.Variables[name] = value;
-      }
+      if (environment) Object.assign(environment.Variables, variables);
     }
   };
 }

@@ -57,6 +57,9 @@ export async function startEmulator(bin: string, directory: string): Promise<Emu
     },
   });
   closeSync(log);
+  // However this process ends; a signal that nothing listens to ends it without that event.
+  process.once('exit', () => child.kill('SIGKILL'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   await healthy(child, endpoint);
   return {
     endpoint,

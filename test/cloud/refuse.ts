@@ -1,10 +1,12 @@
 /** What must not work, and does not. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DeleteObjectCommand, ListObjectVersionsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { contextIn } from './context.ts';
 import { ended, start } from './executions.ts';
 import { iam } from './iam.ts';
+import { newCertificate } from './tls.ts';
 import { type CloudWorld, PRIMARY } from './world.ts';
 
 export async function disabledKeyStops(world: CloudWorld): Promise<void> {
@@ -16,6 +18,13 @@ export async function disabledKeyStops(world: CloudWorld): Promise<void> {
   await kms.send(new EnableKeyCommand({ KeyId }));
   const { answer } = await ended(await start('backup', { type: 'incremental' }));
   assert.equal(answer.type, 'incremental');
+}
+
+/** The certificate is of another authority than the one that was deployed: no function speaks to that server. */
+export async function strangerIsRefused(world: CloudWorld): Promise<void> {
+  await newCertificate(world.bin, world.server, join(world.directory, 'other-certificates'));
+  const { error, cause } = await ended(await start('backup', { type: 'incremental' }), 'FAILED');
+  assert.match(`${error} ${cause}`, /HF_DATABASE_UNREACHABLE|certificate/);
 }
 
 export async function objectsStay(world: CloudWorld): Promise<void> {

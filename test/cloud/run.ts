@@ -3,7 +3,7 @@ import { check } from './checks.ts';
 import { lintTemplates } from './lint.ts';
 import { NOT_EMULATED } from './notEmulated.ts';
 import { backupIsMade, copyIsComplete, restoreFromCopy, restoreTenantByWorkflow, storeIsValid } from './protect.ts';
-import { disabledKeyStops, objectsStay, rightsAreFew } from './refuse.ts';
+import { disabledKeyStops, objectsStay, rightsAreFew, strangerIsRefused } from './refuse.ts';
 import { lastWords, makeCloudWorld } from './world.ts';
 
 const world = await makeCloudWorld(check);
@@ -19,6 +19,7 @@ try {
   await check('a disabled key stops a backup, and the next one goes on', () => disabledKeyStops(world));
   await check('objects can be neither overwritten nor deleted', () => objectsStay(world));
   await check('deployed roles, asked of the policy simulator', () => rightsAreFew(world));
+  await check('a server with a certificate of someone else is not spoken to', () => strangerIsRefused(world));
   await check('CloudFormation schema linter', () => lintTemplates(world));
 } catch (error) {
   failed = true;

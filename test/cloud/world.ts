@@ -14,6 +14,7 @@ import { sampleMap } from '../../sample/map.ts';
 import { setBucketProperties } from './bucketProperties.ts';
 import { deployer, type Outputs, without, withVariables } from './deploy.ts';
 import { ACCOUNT, type Emulator, ROOT, startEmulator, virtualEnvironment } from './emulator.ts';
+import { newCertificate } from './tls.ts';
 
 export const PRIMARY = 'eu-central-1';
 export const SECONDARY = 'eu-west-1';
@@ -50,7 +51,8 @@ export async function makeCloudWorld(say: Say): Promise<CloudWorld> {
     const server = await say('PostgreSQL', () => EmbeddedServer.start({ directory: join(directory, 'postgres') }));
     undo.push(() => server.stop());
     const databaseUrl = await say('sample data and triggers', () => fill(server));
-    const stacks = await deployAll(say, directory, emulator, server);
+    const ca = await newCertificate(bin, server, join(directory, 'certificates'));
+    const stacks = await deployAll(say, directory, emulator, server, ca);
     return { directory, bin, emulator, server, databaseUrl, ...stacks, close };
   } catch (error) {
     await close();
@@ -74,7 +76,13 @@ async function fill(server: EmbeddedServer): Promise<string> {
   return url;
 }
 
-async function deployAll(say: Say, directory: string, { environment }: Emulator, server: EmbeddedServer) {
+async function deployAll(
+  say: Say,
+  directory: string,
+  { environment }: Emulator,
+  server: EmbeddedServer,
+  databaseCa: string,
+) {
   const cdk = deployer(directory, environment);
   await say('cdk bootstrap, two regions', () => cdk.bootstrap(PRIMARY, SECONDARY));
   const { ARN: databaseSecretArn } = await new SecretsManagerClient({}).send(
@@ -94,6 +102,7 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
     databaseHost: '127.0.0.1',
     databasePort: String(server.port),
     databaseSecretArn: databaseSecretArn!,
+    databaseCa,
     databaseCluster: '',
     vpcId: '',
   };
@@ -110,8 +119,7 @@ async function deployAll(say: Say, directory: string, { environment }: Emulator,
       { ...settings, ...arns, secondaryVaultKeyArn: secondary.outputs.vaultKeyArn! },
       withVariables({
         HOLDFAST_MAP: join(ROOT, 'sample/holdfast.yaml'),
-        HOLDFAST_DATABASE_CA: undefined,
-        HOLDFAST_DATABASE_TLS: 'off',
+        HOLDFAST_DATABASE_CA: databaseCa,
       }),
     ),
   );
