@@ -11,7 +11,8 @@ export interface S3Location {
 
 /**
  * `s3://bucket/prefix?endpoint=https://…&region=…&profile=…`. With an endpoint, buckets are addressed by path. Credentials come from
- * where the AWS SDK finds them (environment, role), or from that profile; `config` overrides.
+ * where the AWS SDK finds them (environment, role), or from that profile, where each of several places can have its own;
+ * `config` overrides.
  * @throws ConfigError HF_STORE_URL
  */
 export function s3Location(location: string, config: S3ClientConfig = {}): S3Location {

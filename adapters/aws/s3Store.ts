@@ -12,15 +12,16 @@ import {
   PutObjectCommand,
   PutObjectRetentionCommand,
   paginateListObjectsV2,
-  S3Client,
+  type S3Client,
   type S3ClientConfig,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import type { LockSetting } from '../../core/datamap/locations.ts';
-import { ConfigError, HoldfastError, IntegrityError, StoreError } from '../../core/errors.ts';
+import { HoldfastError, IntegrityError, StoreError } from '../../core/errors.ts';
 import type { LockingStore, ObjectLock } from '../../core/ports.ts';
 import { BucketLock } from './bucketLock.ts';
+import { type S3Location, s3Location } from './s3Location.ts';
 
 /** 10,000 parts of this size: objects up to 80 GiB. Two in flight, so a stream takes 16 MiB of memory. */
 const PART_BYTES = 8 << 20;
@@ -34,38 +35,20 @@ export class S3Store implements LockingStore {
   readonly #prefix: string;
   readonly #lock: BucketLock | undefined;
 
-  private constructor(client: S3Client, bucket: string, prefix: string, lock: LockSetting | undefined) {
+  private constructor({ client, bucket, prefix }: S3Location, lock: LockSetting | undefined) {
     this.#client = client;
     this.#lock = lock && new BucketLock(client, bucket, lock);
     this.#bucket = bucket;
-    this.#prefix = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
-    this.description = `s3://${bucket}/${this.#prefix}`;
+    this.#prefix = prefix;
+    this.description = `s3://${bucket}/${prefix}`;
   }
 
   /**
-   * `s3://bucket/prefix?endpoint=https://…&region=…&profile=…`. With an endpoint, buckets are addressed by path. Credentials
-   * come from where the AWS SDK finds them (environment, role), or from that profile, where each of several stores can have its
-   * own; `config` overrides. With a lock, every object is put under it; the bucket must have object lock enabled.
+   * Locations as `s3Location` reads them. With a lock, every object is put under it; the bucket must have object lock enabled.
    * @throws ConfigError HF_STORE_URL
    */
   static open(location: string, config: S3ClientConfig = {}, lock?: LockSetting): S3Store {
-    const url = URL.canParse(location) ? new URL(location) : undefined;
-    const endpoint = url?.searchParams.get('endpoint');
-    const region = url?.searchParams.get('region');
-    const profile = url?.searchParams.get('profile');
-    if (url?.protocol !== 's3:' || !url.hostname || (endpoint && !URL.canParse(endpoint))) {
-      throw new ConfigError('HF_STORE_URL', `${JSON.stringify(location)} does not name a place in S3.`, {
-        action: 'Write it as s3://bucket/prefix, with ?endpoint=https://host&region=name for other services than AWS.',
-      });
-    }
-    const client = new S3Client({
-      ...(endpoint ? { endpoint, forcePathStyle: true, region: region ?? 'us-east-1' } : {}),
-      ...(region ? { region } : {}),
-      ...(profile ? { profile } : {}),
-      maxAttempts: 5,
-      ...config,
-    });
-    return new S3Store(client, url.hostname, decodeURIComponent(url.pathname.slice(1)), lock);
+    return new S3Store(s3Location(location, config), lock);
   }
 
   async put(name: string, body: Uint8Array): Promise<void> {
