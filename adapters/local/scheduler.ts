@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { ConfigError } from '../../core/errors.ts';
 import type { Clock, Workflows } from '../../core/ports.ts';
+import { checkSchedulesInstalled } from '../../core/schedules/store.ts';
 import { type TickReport, tick } from '../../core/schedules/tick.ts';
 import { connect } from '../../core/sql.ts';
 
@@ -56,7 +57,7 @@ export class LocalScheduler {
     this.#props = props;
   }
 
-  /** @throws ConfigError HF_SERVICE_RUNNING when another one works on this database; DatabaseError as `connect` does */
+  /** @throws ConfigError HF_SERVICE_RUNNING when another one works on this database; DatabaseError HF_NOT_INSTALLED, or as `connect` does */
   static async start(props: LocalSchedulerProps): Promise<LocalScheduler> {
     const scheduler = new LocalScheduler(props);
     await scheduler.#connect();
@@ -79,6 +80,7 @@ export class LocalScheduler {
   async #connect(): Promise<pg.Client> {
     const client = await connect(this.#props.databaseUrl, 'holdfast-scheduler');
     try {
+      await checkSchedulesInstalled(client);
       await this.#lock(client);
       client.on('notification', () => this.#wake());
       await client.query('listen holdfast_schedules');

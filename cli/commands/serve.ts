@@ -95,7 +95,7 @@ async function run(options: Options, { database, data, port, concurrency, stoppe
       workflows,
       clock: systemClock,
       concurrency,
-      chores: chores(options, say),
+      chores: chores(options, workflows, say),
       onTick: (report) => sayTick(say, report),
       onError: (what, error) => sayError(say, what, error),
     });

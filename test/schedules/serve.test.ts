@@ -107,7 +107,7 @@ test('what was due while it was down runs once, through a kill, and it stops in 
   expect(runs).toMatchObject([{ schedule: 'often', state: 'succeeded', missed: expect.any(Number) }]);
   expect(await second.end('SIGTERM')).toBe(0);
   expect(second.events.at(-1)!.event).toBe('service.stopped');
-});
+}, 180_000);
 
 test('schedules on the command line', async () => {
   const listed = await shop.run('schedules', 'list');
