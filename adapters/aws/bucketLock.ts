@@ -27,6 +27,9 @@ export class BucketLock {
    */
   async retention(): Promise<Retention | undefined> {
     this.#ownLock ??= this.#locksByItself();
+    this.#ownLock.catch(() => {
+      this.#ownLock = undefined; // asked again, not remembered as failed
+    });
     if (await this.#ownLock) return undefined;
     const { mode, days } = this.#setting;
     return {
