@@ -18,7 +18,7 @@ const suite: Suite = {
   name: 'restore',
   description:
     'random undo requests on random histories against a model in memory; and every kind of constraint in the way',
-  quickCases: 150,
+  quickCases: 75,
   async run({ cases, seed, serverUrl, log }) {
     const failures: ProveFailure[] = [];
     const facts: Facts = {

@@ -41,7 +41,7 @@ const PARTS: readonly (readonly [tables: readonly string[], kinds: readonly stri
 const suite: Suite = {
   name: 'transfer',
   description: 'a copied tenant is the same graph under other keys, and no other row changes',
-  quickCases: 40,
+  quickCases: 16,
   async run({ cases, seed, serverUrl, log }) {
     const world = await graphWorld('', serverUrl);
     const failures: ProveFailure[] = [];
