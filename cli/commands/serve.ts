@@ -137,9 +137,20 @@ async function run(options: Options, { database, data, port, concurrency, stoppe
 /** The first signal stops in order, the second at once. */
 async function stopSignal(): Promise<string> {
   const signals = ['SIGINT', 'SIGTERM'] as const;
-  const signal = await Promise.race(signals.map((name) => once(process, name).then(() => name)));
+  const signal = await Promise.race([...signals.map((name) => once(process, name).then(() => name)), orphaned()]);
   for (const name of signals) process.once(name, () => process.exit(130));
   return signal;
+}
+
+/** npm passes SIGTERM to a shell between it and us, which ends without passing it on. */
+function orphaned(): Promise<string> {
+  const parent = process.ppid;
+  return new Promise((done) => {
+    if (process.env.npm_lifecycle_event === undefined) return;
+    setInterval(() => {
+      if (process.ppid !== parent) done('The end of npm');
+    }, 500).unref();
+  });
 }
 
 /** Whoever takes longer is left behind: every step can be killed and run again. */
