@@ -34,7 +34,7 @@ export class Notifications extends Construct {
       removalPolicy: RemovalPolicy.DESTROY, // it protects messages of two weeks at most
     });
     // Alarms and rules publish under their own name, not under a role.
-    for (const service of ['cloudwatch', 'events', 'scheduler']) {
+    for (const service of ['cloudwatch', 'events']) {
       this.key.addToResourcePolicy(
         new PolicyStatement({
           principals: [new ServicePrincipal(`${service}.amazonaws.com`)],

@@ -9,13 +9,13 @@ import {
   type LifecycleRule,
   ObjectLockRetention,
   ObjectOwnership,
-  ReplicationTimeValue,
   StorageClass,
 } from 'aws-cdk-lib/aws-s3';
 import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
 import { accept } from '../accept.ts';
 import { SynthError } from '../synthError.ts';
+import { replication, type VaultReplica } from './vaultReplication.ts';
 
 /** How long no one can delete or overwrite what was written. */
 export interface VaultLock {
@@ -23,13 +23,6 @@ export interface VaultLock {
   readonly mode: 'governance' | 'compliance';
   /** 1 to 36,500. */
   readonly days: number;
-}
-
-export interface VaultReplica {
-  /** Name of the bucket in the other region or account; it must exist when this one is deployed. */
-  readonly bucketName: string;
-  /** ARN of the key that encrypts it. */
-  readonly keyArn: string;
 }
 
 export interface VaultProps {
@@ -99,7 +92,7 @@ export class Vault extends Construct {
       serverAccessLogsBucket: accessLogs(this),
       serverAccessLogsPrefix: `${props.bucketName}/`,
       removalPolicy: RemovalPolicy.RETAIN,
-      ...(props.replica ? replication(this, props.replica) : {}),
+      ...(props.replica ? replication(this, this.key, props.replica, props.bucketName) : {}),
     });
     for (const statement of this.#refusals()) this.bucket.addToResourcePolicy(statement);
     for (const role of props.readerRoleArns ?? []) this.#letRead(role);
@@ -233,22 +226,4 @@ function lifecycle(removedVersionDays: number, infrequentAfterDays: number | und
           },
         ]),
   ];
-}
-
-/** Delete markers are not copied: what is removed here stays there for as long as its own lock and lifecycle say. */
-function replication(scope: Construct, { bucketName, keyArn }: VaultReplica) {
-  return {
-    replicationRules: [
-      {
-        id: 'secondary',
-        priority: 1,
-        destination: Bucket.fromBucketName(scope, 'Replica', bucketName),
-        kmsKey: Key.fromKeyArn(scope, 'ReplicaKey', keyArn),
-        sseKmsEncryptedObjects: true,
-        deleteMarkerReplication: false,
-        replicationTimeControl: ReplicationTimeValue.FIFTEEN_MINUTES,
-        metrics: ReplicationTimeValue.FIFTEEN_MINUTES,
-      },
-    ],
-  };
 }

@@ -83,6 +83,15 @@ test('a replica gets everything but the delete markers', () => {
   });
 });
 
+test('who copies to the other region can read locks, and can delete neither here nor there', () => {
+  const keyArn = `arn:aws:kms:${SECONDARY}:${ACCOUNT}:key/mrk-1`;
+  const actions = allowed(vault({ replica: { bucketName: 'the-other-vault', keyArn } }), 'Replicator');
+  expect(actions).toEqual(
+    expect.arrayContaining(['s3:GetObjectRetention', 's3:GetObjectLegalHold', 's3:ReplicateObject']),
+  );
+  expect(actions.filter((action) => /Delete|Put|\*/.test(action))).toEqual([]);
+});
+
 test.each([
   ['no lock', { lock: { mode: 'governance', days: 0 } }, 'lock.days'],
   ['half a day', { lock: { mode: 'compliance', days: 0.5 } }, 'lock.days'],
