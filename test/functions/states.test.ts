@@ -12,9 +12,10 @@ import { backup } from '../../core/snapshot/backup.ts';
 import { listManifests, readManifest } from '../../core/snapshot/manifest.ts';
 import { WORKFLOWS } from '../../functions/catalogue.ts';
 import { tenants } from '../snapshot/world.ts';
+import { SnapshotService } from '../support/aws/snapshotService.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { Coverage, catches } from './coverage.ts';
-import { emptyVault, makeWorkflowWorld, SnapshotService, type TestContext, type WorkflowWorld } from './world.ts';
+import { emptyVault, makeWorkflowWorld, type TestContext, type WorkflowWorld } from './world.ts';
 
 let world: WorkflowWorld;
 let tenant: string;

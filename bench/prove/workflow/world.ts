@@ -7,8 +7,8 @@ import { formatMap } from '../../../core/datamap/format.ts';
 import { parseSettings } from '../../../core/datamap/settings.ts';
 import { approveRequest } from '../../../core/restore/requests/decide.ts';
 import type { TaskContext } from '../../../functions/task.ts';
+import { SnapshotService } from '../../../test/support/aws/snapshotService.ts';
 import { openContext } from '../crash/world.ts';
-import { SnapshotService } from './snapshotService.ts';
 
 export type WorkflowContext = Omit<TaskContext, 'remaining'> & { readonly databaseUrl: string };
 
