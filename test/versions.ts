@@ -16,7 +16,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
 };
 /** Without what needs no server, or one of its own. */
 const TESTS =
-  'catalog datamap history integrity requests restore sample schema seal snapshot synthetic transfer travel undo'
+  'catalog datamap history integrity requests restore sample schedules schema seal snapshot synthetic transfer travel undo'
     .split(' ')
     .map((folder) => `test/${folder}`);
 
