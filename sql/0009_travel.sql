@@ -446,7 +446,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select case when bool_and(y.typnamespace = 'pg_catalog'::regnamespace or y.typtype = 'e')
     then case when after is null then string_agg(format('%s.%I', alias, a.attname), ', ' order by k.n)
               else format('(%s) > (%s)', string_agg(format('%s.%I', alias, a.attname), ', ' order by k.n),
-                     string_agg(format('%L::%s', case when k.m = 1 then after else after::jsonb ->> (k.n - 1)::int end,
+                     string_agg(format('%L::%s', case when k.m = 1 then after else (case when k.m > 1 then after end)::jsonb ->> (k.n - 1)::int end,
                                        format_type(y.oid, -1)), ', ' order by k.n)) end
     else holdfast.record_sql(t.oid, t.rule -> 'key', alias) || ' collate "C"' || case when after is null then '' else format(' > %L', after) end end
     from (select k.n, k.attnum, count(*) over () as m from jsonb_array_elements_text(t.rule -> 'key') with ordinality k(attnum, n)) k

@@ -105,6 +105,14 @@ test('the difference between two moments leaves out what changed back', async ()
   expect(await all(nothing.differences)).toEqual([]);
 });
 
+test('in pages where the key is a text, which is no JSON', async () => {
+  const pages = await allPages(async (after) => {
+    const query = { table: 'shop.tenants', at: 'now' as const, limit: 1 };
+    return page((await stateAsOf(shop.client, { ...query, ...(after === undefined ? {} : { after }) })).rows, 1);
+  });
+  expect(pages.flat().map((r) => r.id)).toEqual(['a', 'b']);
+});
+
 test('the difference in pages', async () => {
   const pages = await allPages(async (after) => {
     const query = { table: 'shop.docs', from: { moment: before }, to: { moment: between }, limit: 3 };
