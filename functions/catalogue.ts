@@ -2,6 +2,7 @@
  * Every workflow, its handlers, and what each handler may touch. Plain data and the one source of truth: the stacks make functions and
  * their rights out of it, the local runner finds the modules by it, and `npm run check` holds the definitions against it.
  */
+import { ConfigError } from '../core/errors.ts';
 
 /** What a handler may do in the store: `write` adds objects and reads; `delete` removes what retention gives up, and reads. */
 export type StoreRight = 'none' | 'read' | 'write' | 'delete';
@@ -199,10 +200,12 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   },
 ]);
 
-/** @throws RangeError for a name that is not in the catalogue */
+/** @throws ConfigError HF_WORKFLOW_UNKNOWN */
 export function workflowEntry(name: string): WorkflowEntry {
   const found = WORKFLOWS.find((workflow) => workflow.name === name);
-  if (!found)
-    throw new RangeError(`There is no workflow ${name}; there are ${WORKFLOWS.map((w) => w.name).join(', ')}.`);
-  return found;
+  if (found) return found;
+  throw new ConfigError('HF_WORKFLOW_UNKNOWN', `There is no workflow ${name}.`, {
+    action: `Use one of ${WORKFLOWS.map((workflow) => workflow.name).join(', ')}.`,
+    details: { workflow: name },
+  });
 }

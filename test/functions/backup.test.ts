@@ -97,7 +97,7 @@ test('an input that does not fit changes nothing, and says which field', async (
     { detail: expect.objectContaining({ code: 'HF_TASK_INPUT', execution: 'local:backup:typo' }) },
   ]);
   expect((await listManifests(world.ctx.store)).length).toBe(before);
-  await expect(engine.start('backups', {}, { id: 'x' })).rejects.toThrow('There is no workflow backups');
+  await expect(engine.start('backups', {}, { id: 'x' })).rejects.toMatchObject({ code: 'HF_WORKFLOW_UNKNOWN' });
   await expect(engine.start('backup', {}, { id: '../x' })).rejects.toMatchObject({ code: 'HF_ARGUMENT_INVALID' });
   await expect(engine.redrive('backup.none')).rejects.toMatchObject({ code: 'HF_EXECUTION_UNKNOWN' });
   await engine.close();
