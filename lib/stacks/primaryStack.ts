@@ -16,6 +16,7 @@ import { IdempotencyTable } from '../constructs/idempotencyTable.ts';
 import { longestGaps } from '../constructs/longestGaps.ts';
 import { MapLayer } from '../constructs/mapLayer.ts';
 import { Notifications } from '../constructs/notifications.ts';
+import { OperationsDashboard } from '../constructs/operationsDashboard.ts';
 import { Parameters } from '../constructs/parameters.ts';
 import { scheduledRuns } from '../constructs/scheduledRuns.ts';
 import { Schedules } from '../constructs/schedules.ts';
@@ -133,6 +134,11 @@ export class PrimaryStack extends Stack {
       handlers: Object.fromEntries([...fleet.handlers.values()].map((handler) => [handler.node.id, handler] as const)),
       queues: { schedules: schedules.missed },
       ...(replica ? { replication: { bucketName: vault.bucket.bucketName, replicaName: replica.bucketName } } : {}),
+    });
+    new OperationsDashboard(this, 'Dashboard', {
+      dashboardName: installation.name,
+      workflows: fleet.workflows,
+      bucketName: vault.bucket.bucketName,
     });
     new Parameters(this, 'Parameters', installation, {
       'vault-name': vault.bucket.bucketName,

@@ -33,7 +33,7 @@ export const NOT_EMULATED: readonly NotEmulated[] = [
   {
     what: '/opt, where layers lie',
     why: 'functions run as processes of this machine; the variables that name files there are pointed at the files',
-    checked: 'test/lib/constructs.test.ts: what lies in the layer',
+    checked: 'test/lib/layer.test.ts: what lies in the layer',
   },
   {
     what: 'networks, ARM, concurrency, snapshots of RDS',

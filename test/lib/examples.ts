@@ -11,6 +11,7 @@ import { Handler } from '../../lib/constructs/handler.ts';
 import { IdempotencyTable } from '../../lib/constructs/idempotencyTable.ts';
 import { MapLayer } from '../../lib/constructs/mapLayer.ts';
 import { Notifications } from '../../lib/constructs/notifications.ts';
+import { OperationsDashboard } from '../../lib/constructs/operationsDashboard.ts';
 import { Parameters } from '../../lib/constructs/parameters.ts';
 import { PersonKeyTable } from '../../lib/constructs/personKeyTable.ts';
 import { ReplicaKeys } from '../../lib/constructs/replicaKeys.ts';
@@ -124,6 +125,13 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
         queues: { missed },
         replication: { bucketName: 'the-vault', replicaName: 'the-other-vault', minutes: 20 },
       });
+    },
+  ],
+  OperationsDashboard: [
+    (scope) => new OperationsDashboard(scope, 'It', { dashboardName: 'test', workflows: {}, bucketName: 'the-vault' }),
+    (scope) => {
+      const workflows = { backup: backup(scope) };
+      new OperationsDashboard(scope, 'It', { dashboardName: 'test', workflows, bucketName: 'the-vault' });
     },
   ],
   ExampleDatabase: [
