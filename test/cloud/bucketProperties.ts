@@ -28,16 +28,18 @@ interface BucketProperties {
   };
 }
 
-/**
- * @param outputs of the stack
- * @param replica name of the bucket that the rules copy to
- */
+export interface Other {
+  /** Name of the bucket that the rules copy to. */
+  readonly replica?: string | undefined;
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
+
 export async function setBucketProperties(
   { template, outputs }: Deployed,
   region: string,
-  replica?: string,
+  { replica, credentials }: Other = {},
 ): Promise<void> {
-  const s3 = new S3Client({ region, forcePathStyle: true });
+  const s3 = new S3Client({ region, forcePathStyle: true, ...(credentials ? { credentials } : {}) });
   for (const { Type, Properties } of Object.values(template.Resources)) {
     const properties = Properties as BucketProperties | undefined;
     const Bucket = properties?.BucketName;
@@ -64,7 +66,10 @@ export async function setBucketProperties(
             Rules: [
               {
                 BucketKeyEnabled: encryption.BucketKeyEnabled,
-                ApplyServerSideEncryptionByDefault: { SSEAlgorithm, KMSMasterKeyID: outputs.vaultKeyArn },
+                ApplyServerSideEncryptionByDefault: {
+                  SSEAlgorithm,
+                  KMSMasterKeyID: outputs.vaultKeyArn ?? 'alias/aws/s3',
+                },
               },
             ],
           },

@@ -1,9 +1,10 @@
 /** The real stacks, synthesised and deployed by the real command line. */
 import { execFile } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ACCOUNT, ROOT } from './emulator.ts';
+import { ROOT } from './emulator.ts';
 
 const run = promisify(execFile);
 const BIN = join(ROOT, 'node_modules/.bin');
@@ -18,7 +19,8 @@ export interface Deployed {
 }
 
 export interface Deployer {
-  bootstrap(...regions: readonly string[]): Promise<void>;
+  /** @param places as in `111122223333/eu-central-1` */
+  bootstrap(...places: readonly string[]): Promise<void>;
   /** Synthesises all stacks, changes the template of one as the emulator needs it, and deploys that one. */
   deploy(
     stack: string,
@@ -29,10 +31,11 @@ export interface Deployer {
 
 export function deployer(directory: string, environment: Readonly<Record<string, string>>): Deployer {
   const env = { ...process.env, ...environment };
+  mkdirSync(directory, { recursive: true });
   let rounds = 0;
   return {
-    async bootstrap(...regions) {
-      await run(join(BIN, 'cdklocal'), ['bootstrap', ...regions.map((region) => `aws://${ACCOUNT}/${region}`)], {
+    async bootstrap(...places) {
+      await run(join(BIN, 'cdklocal'), ['bootstrap', ...places.map((place) => `aws://${place}`)], {
         cwd: ROOT,
         env,
       });

@@ -70,6 +70,8 @@ export async function startEmulator(bin: string, directory: string): Promise<Emu
       AWS_S3_FORCE_PATH_STYLE: '1',
       AWS_ACCESS_KEY_ID: ACCOUNT,
       AWS_SECRET_ACCESS_KEY: 'emulated',
+      // cdklocal takes all others away.
+      AWS_ENVAR_ALLOWLIST: 'AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY',
       AWS_REGION: 'eu-central-1',
       AWS_DEFAULT_REGION: 'eu-central-1',
     },

@@ -34,10 +34,11 @@ export async function firstExecution(workflow: string, seconds: number): Promise
 export async function ended(
   executionArn: string,
   expected: 'SUCCEEDED' | 'FAILED' = 'SUCCEEDED',
+  client = sfn,
   seconds = 300,
 ): Promise<DescribeExecutionCommandOutput & { readonly answer: Record<string, unknown> }> {
   const execution = await until(seconds, `the end of ${executionArn}`, async () => {
-    const now = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+    const now = await client.send(new DescribeExecutionCommand({ executionArn }));
     return now.status === 'RUNNING' ? undefined : now;
   });
   if (execution.status !== expected) {

@@ -31,6 +31,11 @@ export const NOT_EMULATED: readonly NotEmulated[] = [
     checked: 'test/lib/rights.test.ts by assertion on every function',
   },
   {
+    what: 'TLS to the services, roles of functions of the air-gapped account',
+    why: 'it speaks plain HTTP and runs functions as their account; both are first refused, then taken off the policy of the bucket',
+    checked: 'test/lib/constructs.test.ts and rights.test.ts by assertion',
+  },
+  {
     what: '/opt, where layers lie',
     why: 'functions run as processes of this machine; the variables that name files there are pointed at the files',
     checked: 'test/lib/layer.test.ts: what lies in the layer',

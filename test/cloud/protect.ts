@@ -108,7 +108,7 @@ export async function restoreFromCopy(world: CloudWorld, backup: string): Promis
   }
 }
 
-async function digestsOf(store: ObjectStore): Promise<Map<string, string>> {
+export async function digestsOf(store: ObjectStore): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   for await (const { name } of store.list('')) {
     digests.set(

@@ -1,4 +1,5 @@
 /** `npm run test:cloud`: deploys the stacks to an emulator of AWS and drives them. Exits 1 when anything is not as it should be. */
+import { airGappedCopy } from './airGap.ts';
 import { check } from './checks.ts';
 import { lintTemplates } from './lint.ts';
 import { NOT_EMULATED } from './notEmulated.ts';
@@ -16,6 +17,7 @@ try {
   await check('integrity-check finds nothing wrong', () => storeIsValid(world));
   await check('restore: asked for, approved, applied, by digest', () => restoreTenantByWorkflow(world, backup));
   await check('the other region alone restores everything, by digest', () => restoreFromCopy(world, backup));
+  await check('another account pulls everything, and its copy is whole', () => airGappedCopy(world));
   await check('a disabled key stops a backup, and the next one goes on', () => disabledKeyStops(world));
   await check('objects can be neither overwritten nor deleted', () => objectsStay(world));
   await check('deployed roles, asked of the policy simulator', () => rightsAreFew(world));

@@ -18,6 +18,8 @@ import { newCertificate } from './tls.ts';
 
 export const PRIMARY = 'eu-central-1';
 export const SECONDARY = 'eu-west-1';
+/** Of the account that pulls. */
+export const AIR_GAPPED_ACCOUNT = '444455556666';
 const PASSWORD = 'only for this emulator';
 
 export interface CloudWorld {
@@ -28,6 +30,8 @@ export interface CloudWorld {
   readonly server: EmbeddedServer;
   /** As the role that owns the tables: not a superuser, as on RDS. */
   readonly databaseUrl: string;
+  /** What the app was told at first. */
+  readonly settings: Readonly<Record<string, string>>;
   readonly keys: Outputs;
   readonly secondary: Outputs;
   readonly primary: Outputs;
@@ -84,7 +88,7 @@ async function deployAll(
   databaseCa: string,
 ) {
   const cdk = deployer(directory, environment);
-  await say('cdk bootstrap, two regions', () => cdk.bootstrap(PRIMARY, SECONDARY));
+  await say('cdk bootstrap, two regions', () => cdk.bootstrap(`${ACCOUNT}/${PRIMARY}`, `${ACCOUNT}/${SECONDARY}`));
   const { ARN: databaseSecretArn } = await new SecretsManagerClient({}).send(
     new CreateSecretCommand({
       Name: 'app',
@@ -116,7 +120,12 @@ async function deployAll(
   const primary = await say('cdk deploy holdfast-primary', () =>
     cdk.deploy(
       'holdfast-primary',
-      { ...settings, ...arns, secondaryVaultKeyArn: secondary.outputs.vaultKeyArn! },
+      {
+        ...settings,
+        ...arns,
+        secondaryVaultKeyArn: secondary.outputs.vaultKeyArn!,
+        airGappedAccount: AIR_GAPPED_ACCOUNT,
+      },
       withVariables({
         HOLDFAST_MAP: join(ROOT, 'sample/holdfast.yaml'),
         HOLDFAST_DATABASE_CA: databaseCa,
@@ -124,8 +133,8 @@ async function deployAll(
     ),
   );
   await setBucketProperties(secondary, SECONDARY);
-  await setBucketProperties(primary, PRIMARY, secondary.outputs.vaultName);
-  return { keys, secondary: secondary.outputs, primary: primary.outputs };
+  await setBucketProperties(primary, PRIMARY, { replica: secondary.outputs.vaultName });
+  return { settings, keys, secondary: secondary.outputs, primary: primary.outputs };
 }
 
 /** The end of the emulator's log, for whoever has to find out why. */
