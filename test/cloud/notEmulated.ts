@@ -32,7 +32,7 @@ export const NOT_EMULATED: readonly NotEmulated[] = [
   },
   {
     what: 'TLS to the services, roles of functions of the air-gapped account',
-    why: 'it speaks plain HTTP and runs functions as their account; both are first refused, then taken off the policy of the bucket',
+    why: 'it speaks plain HTTP and runs functions as their account; what the bucket demands of both is taken off its policy, after the account was seen to be refused',
     checked: 'test/lib/constructs.test.ts and rights.test.ts by assertion',
   },
   {
