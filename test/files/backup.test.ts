@@ -1,25 +1,16 @@
 /** What a run reads, stores, seals and reports. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { checkFiles } from '../../core/files/check.ts';
 import type { FileSource } from '../../core/files/source.ts';
 import { openStateReader, stateAt } from '../../core/files/stateAt.ts';
-import type { World } from '../snapshot/world.ts';
-import { everythingIn, type FilesWorld, Folder, freshWorld, makeDatabase, type Note, worldOn } from './filesWorld.ts';
+import { beforeEachFresh, everythingIn, type FilesWorld, type Folder, type Note, worldOn } from './filesWorld.ts';
 
 let folder: Folder;
 let world: FilesWorld;
-let notes: Note[];
-
-let database: World;
-beforeAll(async () => {
-  database = await makeDatabase();
-});
-afterAll(() => database.database.drop());
-beforeEach(async () => {
-  folder = await Folder.make();
-  world = await freshWorld(database, folder.source());
-  notes = await world.notes();
+let notes: readonly Note[];
+beforeEachFresh(async (fresh) => {
+  ({ folder, world, notes } = fresh);
   for (const { path } of notes) await folder.put(path, `sound of ${path}`);
 });
 

@@ -1,7 +1,7 @@
 /** Kills, damage, wrong keys, two at once, and what retention may take. */
 import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { KeyFile } from '../../adapters/local/keyFile.ts';
 import { openPersonKeys } from '../../adapters/local/personKeyDirectory.ts';
 import { backUpFiles, type FileBackupReport } from '../../core/files/backup.ts';
@@ -11,23 +11,14 @@ import type { FileSource } from '../../core/files/source.ts';
 import { openStateReader, stateAt } from '../../core/files/stateAt.ts';
 import type { ObjectStore } from '../../core/ports.ts';
 import { holdBackup, releaseBackup } from '../../core/snapshot/legalHold.ts';
-import type { World } from '../snapshot/world.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { type FilesWorld, Folder, freshWorld, makeDatabase, type Note, worldOn } from './filesWorld.ts';
+import { beforeEachFresh, type FilesWorld, type Folder, type Note, worldOn } from './filesWorld.ts';
 
-let database: World;
 let folder: Folder;
 let world: FilesWorld;
-let notes: Note[];
-
-beforeAll(async () => {
-  database = await makeDatabase();
-});
-afterAll(() => database.database.drop());
-beforeEach(async () => {
-  folder = await Folder.make();
-  world = await freshWorld(database, folder.source());
-  notes = await world.notes();
+let notes: readonly Note[];
+beforeEachFresh(async (fresh) => {
+  ({ folder, world, notes } = fresh);
   for (const { path } of notes) await folder.put(path, `sound of ${path}`);
 });
 

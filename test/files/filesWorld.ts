@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, beforeEach } from '@jest/globals';
 import { DirectoryFiles } from '../../adapters/local/directoryFiles.ts';
 import { backUpFiles, type FileBackupOptions } from '../../core/files/backup.ts';
 import { restoreFiles } from '../../core/files/restore.ts';
@@ -44,6 +45,27 @@ export async function freshWorld(world: World, source: FileSource): Promise<File
       where f.id = n.id and f.storage_key <> n.storage_key`,
   );
   return worldOn({ ...world, ctx: await makeContext(world.directory, world.database.url, world.ctx.map) }, source);
+}
+
+/** What a test begins with: an empty folder, the world on it, and whose files belong into it. */
+export interface Fresh {
+  readonly folder: Folder;
+  readonly world: FilesWorld;
+  readonly notes: readonly Note[];
+}
+
+/** Of a file of tests, in one database: hands each test a folder and a store of its own. */
+export function beforeEachFresh(fill: (fresh: Fresh) => Promise<void>): void {
+  let database: World;
+  beforeAll(async () => {
+    database = await makeDatabase();
+  });
+  afterAll(() => database.database.drop());
+  beforeEach(async () => {
+    const folder = await Folder.make();
+    const world = await freshWorld(database, folder.source());
+    await fill({ folder, world, notes: await world.notes() });
+  });
 }
 
 /** The same database and store with another source. */

@@ -1,30 +1,22 @@
 /** The right version at a moment, in place or elsewhere; nothing is lost on the way. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { S3Files } from '../../adapters/aws/s3Files.ts';
 import { DirectoryFiles } from '../../adapters/local/directoryFiles.ts';
 import { restoreFiles } from '../../core/files/restore.ts';
 import { parseMoment } from '../../core/moment.ts';
-import type { World } from '../snapshot/world.ts';
 import { VersionedS3 } from '../support/aws/versionedS3.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { type FilesWorld, Folder, freshWorld, makeDatabase, type Note, sha256, worldOn } from './filesWorld.ts';
+import { beforeEachFresh, type FilesWorld, type Folder, type Note, sha256, worldOn } from './filesWorld.ts';
 
-let database: World;
 let folder: Folder;
 let world: FilesWorld;
 let mine: Note[];
 let others: Note[];
-
-beforeAll(async () => {
-  database = await makeDatabase();
-});
-afterAll(() => database.database.drop());
-beforeEach(async () => {
-  folder = await Folder.make();
-  world = await freshWorld(database, folder.source());
-  const notes = await world.notes();
+beforeEachFresh(async (fresh) => {
+  ({ folder, world } = fresh);
+  const { notes } = fresh;
   mine = notes.filter((n) => n.tenant === notes[0]!.tenant);
   others = notes.filter((n) => n.tenant !== notes[0]!.tenant);
   for (const { path } of [...mine.slice(0, 4), ...others.slice(0, 2)]) await folder.put(path, `first ${path}`);

@@ -1,7 +1,7 @@
 /** Users' files go along: contents proven with the keys, whole without, and no run looks whole before it is. */
 import { appendFile, open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { DirectoryStore } from '../../adapters/local/directoryStore.ts';
 import { systemClock } from '../../adapters/local/systemClock.ts';
 import { StoreError } from '../../core/errors.ts';
@@ -16,21 +16,14 @@ import { locationStatus, readPrimary } from '../../core/locations/status.ts';
 import { verifyStore } from '../../core/locations/verifyStore.ts';
 import type { ObjectStore } from '../../core/ports.ts';
 import { backup } from '../../core/snapshot/backup.ts';
-import { type FilesWorld, Folder, freshWorld, makeDatabase } from '../files/filesWorld.ts';
-import type { World } from '../snapshot/world.ts';
+import { beforeEachFresh, type FilesWorld, type Folder } from '../files/filesWorld.ts';
 import { contents, emptyPlace, failingAfter, readOnly } from './support.ts';
 
-let database: World;
 let folder: Folder;
 let world: FilesWorld;
-beforeAll(async () => {
-  database = await makeDatabase();
-});
-afterAll(() => database.database.drop());
-beforeEach(async () => {
-  folder = await Folder.make();
-  world = await freshWorld(database, folder.source());
-  for (const { path } of await world.notes()) await folder.put(path, `sound of ${path}`.repeat(200));
+beforeEachFresh(async (fresh) => {
+  ({ folder, world } = fresh);
+  for (const { path } of fresh.notes) await folder.put(path, `sound of ${path}`.repeat(200));
   await world.backUp();
 });
 
