@@ -3,31 +3,15 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { bind } from '../../core/datamap/bind.ts';
-import type { DataMap } from '../../core/datamap/types.ts';
-import { install } from '../../core/history/install.ts';
 import { createDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { type BenchSuite, ratio } from './suite.ts';
+import { createAccounts, protectAccounts } from './support/capture/accounts.ts';
 import { singleUpdates } from './support/capture/load.ts';
 import { startBenchServer } from './support/peers.ts';
 
 const VARIANTS = ['none', 'holdfast', 'peer'] as const;
 type Variant = (typeof VARIANTS)[number];
 type Times = Record<Variant, number[]>;
-
-const MAP: DataMap = {
-  tenants: { table: 'public.accounts', key: 'tenant_id' },
-  tables: [
-    {
-      name: 'public.accounts',
-      tenant: { kind: 'column', column: 'tenant_id' },
-      person: { kind: 'column', column: 'owner_id' },
-      columns: {},
-      erase: 'delete',
-    },
-  ],
-  excluded: [],
-};
 
 const suite: BenchSuite = {
   name: 'capture',
@@ -102,12 +86,11 @@ const rotated = (round: number): Variant[] => VARIANTS.map((_, i) => VARIANTS[(i
 async function prepare(variant: Variant, serverUrl: string, rows: number): Promise<TestDatabase> {
   const database = await createDatabase({ serverUrl, prefix: `bench_${variant}` });
   const client = await database.client();
-  const text = (name: string) => readFile(new URL(`support/capture/${name}.sql`, import.meta.url), 'utf8');
-  for (const statement of (await text('tables')).replace('{rows}', String(rows)).split(/;\n/)) {
-    if (statement.trim()) await client.query(statement);
+  await createAccounts(client, rows);
+  if (variant === 'peer') {
+    await client.query(await readFile(new URL('support/capture/peer.sql', import.meta.url), 'utf8'));
   }
-  if (variant === 'peer') await client.query(await text('peer'));
-  if (variant === 'holdfast') await install(client, await bind(client, MAP));
+  if (variant === 'holdfast') await protectAccounts(client);
   return database;
 }
 

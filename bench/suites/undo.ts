@@ -1,34 +1,16 @@
 /** Bringing back one record, and undoing a session, beside plain UPDATEs (figures 10 and 12). */
-
-import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
-import { bind } from '../../core/datamap/bind.ts';
-import type { DataMap } from '../../core/datamap/types.ts';
-import { install } from '../../core/history/install.ts';
 import { Desk } from '../../core/restore/undo/desk.ts';
 import { applyAt, previewAt } from '../../core/restore/undo/undo.ts';
 import { createDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { type BenchSuite, ratio } from './suite.ts';
+import { ACCOUNTS, createAccounts, protectAccounts } from './support/capture/accounts.ts';
 import { startBenchServer } from './support/peers.ts';
 
 const ROWS = 100_000;
 const TENANT = '00000000-0000-0000-0000-000000000001';
 const OWN = 5000;
 const RECORDS = 60;
-
-const MAP: DataMap = {
-  tenants: { table: 'public.accounts', key: 'tenant_id' },
-  tables: [
-    {
-      name: 'public.accounts',
-      tenant: { kind: 'column', column: 'tenant_id' },
-      person: { kind: 'column', column: 'owner_id' },
-      columns: {},
-      erase: 'delete',
-    },
-  ],
-  excluded: [],
-};
 
 const suite: BenchSuite = {
   name: 'undo',
@@ -98,12 +80,10 @@ interface Bench {
 /** A trail that was written evenly over the last months, by a set-based INSERT; then a tenant of 5,000 rows. */
 async function prepare(database: TestDatabase, trail: number): Promise<Bench> {
   const client = await database.client();
-  const tables = await readFile(new URL('support/capture/tables.sql', import.meta.url), 'utf8');
-  for (const statement of tables.replace('{rows}', String(ROWS)).split(/;\n/))
-    if (statement.trim()) await client.query(statement);
+  await createAccounts(client, ROWS);
   await client.query('update public.accounts set tenant_id = $1 where id <= $2', [TENANT, OWN]);
   await client.query('vacuum analyze public.accounts');
-  await install(client, await bind(client, MAP));
+  await protectAccounts(client);
   const { rows } = await client.query("select id from holdfast.tables where name = 'public.accounts'");
   // Every record has its share of the past, all of it written before the horizon that follows.
   await client.query(
@@ -117,7 +97,7 @@ async function prepare(database: TestDatabase, trail: number): Promise<Bench> {
   );
   await client.query('select holdfast.advance()');
   await client.query('vacuum analyze holdfast.trail');
-  const desk = await Desk.open(database.url, MAP);
+  const desk = await Desk.open(database.url, ACCOUNTS);
   await desk.facts();
   return { client, desk };
 }
