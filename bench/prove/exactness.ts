@@ -13,6 +13,7 @@ import { type ProtectedSample, protectedSample } from '../../test/restore/suppor
 import { createDatabase } from '../../test/support/database.ts';
 import { compareStates, readState, type State } from './exactness/oracle.ts';
 import { NESTED_TRIGGERS, runWild } from './exactness/wild.ts';
+import { pauseWriters } from './exactness/writers.ts';
 import { type ProveFailure, Random, type Suite } from './suite.ts';
 
 /** Cuts in one round, that is on one database. */
@@ -192,24 +193,6 @@ class Round {
 
   #report(differences: readonly string[], where: string): void {
     for (const line of differences) this.#problems.push(`${where}: ${line}`);
-  }
-}
-
-/** Begins a transaction that no writer can be beside. Locks on many tables can meet a deadlock; then it begins again. */
-async function pauseWriters(reader: pg.Client): Promise<void> {
-  for (;;) {
-    await reader.query('begin isolation level read committed');
-    try {
-      const { rows } = await reader.query(
-        `select string_agg(oid::regclass::text, ', ') as all from pg_class
-          where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
-      );
-      await reader.query(`lock table ${rows[0].all} in share mode`);
-      return;
-    } catch (error) {
-      await reader.query('rollback');
-      if ((error as { code?: string }).code !== '40P01') throw error;
-    }
   }
 }
 

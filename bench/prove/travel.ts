@@ -7,9 +7,9 @@ import { formatMoment } from '../../core/moment.ts';
 import { startTraffic } from '../../sample/traffic.ts';
 import { type ProtectedSample, protectedSample } from '../../test/restore/support.ts';
 import { NESTED_TRIGGERS, runWild } from './exactness/wild.ts';
+import { pauseWriters } from './exactness/writers.ts';
 import { type ProveFailure, Random, type Suite } from './suite.ts';
 import { differences, type Held, keysOf, linesOf, mismatch, readHeld, readRows } from './travel/oracle.ts';
-import { pauseWriters } from './travel/writers.ts';
 
 /** Moments in one round, that is on one database. */
 const MOMENTS = 16;
