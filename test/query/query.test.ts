@@ -4,7 +4,7 @@ import { parseMoment } from '../../core/moment.ts';
 import { backup } from '../../core/snapshot/backup.ts';
 import { type OpenBackup, type OpenRequest, openBackup } from '../../core/snapshot/open/openBackup.ts';
 import { openScratch } from '../../core/snapshot/open/scratch.ts';
-import { type ProtectedSample, protectedSample } from '../restore/support.ts';
+import { eraseOne, type ProtectedSample, protectedSample } from '../restore/support.ts';
 
 const AS_TEXT = { getTypeParser: () => (value: string) => value };
 
@@ -152,14 +152,8 @@ test('unknown tenants and moments out of reach are refused', async () => {
 });
 
 test('erased persons stay erased', async () => {
-  const { client, tenants, ctx } = sample;
-  const { rows } = await client.query(
-    'select id::text from public.users where organization_id = $1 order by id limit 1',
-    [tenants[0]],
-  );
-  const person = rows[0].id as string;
-  const ref = (await ctx.persons.obtain(tenants[0]!, [person])).get(person)!.ref;
-  const ledger = { erased: async (tenant: string) => (tenant === tenants[0] ? [ref] : []) };
+  const { tenants, ctx } = sample;
+  const { person, ledger } = await eraseOne(sample);
   const opened = await openBackup({ ...ctx, ledger }, { tenant: tenants[0]!, scratch });
   try {
     expect(await all(opened, `select id from users where id = '${person}'`)).toEqual([]);

@@ -12,7 +12,7 @@ import type { Context } from '../../core/context.ts';
 import { bind } from '../../core/datamap/bind.ts';
 import type { BoundMap } from '../../core/datamap/types.ts';
 import { install } from '../../core/history/install.ts';
-import { silentProgress } from '../../core/ports.ts';
+import { type ErasureLedger, silentProgress } from '../../core/ports.ts';
 import { createSample } from '../../sample/create.ts';
 import { sampleMap } from '../../sample/map.ts';
 import type { SampleOptions } from '../../sample/shape.ts';
@@ -61,4 +61,19 @@ export async function protectedSample(options: SampleOptions, serverUrl?: string
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The first person of the first tenant, and a ledger that says that they were erased. */
+export async function eraseOne({
+  client,
+  ctx,
+  tenants,
+}: ProtectedSample): Promise<{ person: string; ledger: ErasureLedger }> {
+  const { rows } = await client.query(
+    'select id::text from public.users where organization_id = $1 order by id limit 1',
+    [tenants[0]],
+  );
+  const person = rows[0].id as string;
+  const ref = (await ctx.persons.obtain(tenants[0]!, [person])).get(person)!.ref;
+  return { person, ledger: { erased: async (tenant) => (tenant === tenants[0] ? [ref] : []) } };
 }

@@ -10,7 +10,7 @@ import { listManifests } from '../../core/snapshot/manifest.ts';
 import { openScratch } from '../../core/snapshot/open/scratch.ts';
 import { type SyntheticOptions, syntheticFull } from '../../core/snapshot/synthetic.ts';
 import { startTraffic } from '../../sample/traffic.ts';
-import { type ProtectedSample, protectedSample } from '../restore/support.ts';
+import { eraseOne, type ProtectedSample, protectedSample } from '../restore/support.ts';
 import { createDatabase } from '../support/database.ts';
 
 const scratch: SyntheticOptions['scratch'] = (schema) => openScratch(process.env.HOLDFAST_TEST_URL!, schema);
@@ -117,16 +117,10 @@ test('killed at any object, it goes on, and there is one backup in the end', asy
 }, 60_000);
 
 test('erased persons are not in it', async () => {
-  const { ctx, client, tenants } = sample;
+  const { ctx, client } = sample;
   await client.query("update public.users set display_name = 'x' || display_name");
   await backup(ctx, { type: 'incremental' });
-  const { rows } = await client.query(
-    'select id::text from public.users where organization_id = $1 order by id limit 1',
-    [tenants[0]],
-  );
-  const person = rows[0].id as string;
-  const ref = (await ctx.persons.obtain(tenants[0]!, [person])).get(person)!.ref;
-  const ledger = { erased: async (tenant: string) => (tenant === tenants[0] ? [ref] : []) };
+  const { ledger } = await eraseOne(sample);
   const { manifest } = await syntheticFull({ ...ctx, ledger }, { tenant: null, scratch });
   const users = await client.query('select count(*)::int as n from public.users');
   expect(manifest.tables.find((t) => t.name === 'public.users')!.rows).toBe(users.rows[0].n - 1);
