@@ -4,7 +4,8 @@ import { backup } from '../../core/snapshot/backup.ts';
 import type { BackupType } from '../../core/snapshot/types.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal } from '../interrupt.ts';
-import { bold, bytes, count, duration, green, red, yellow } from '../output.ts';
+import { bold, bytes, count, duration, yellow } from '../output.ts';
+import { proofLine } from '../proofLine.ts';
 import { contextOf } from '../runtime.ts';
 
 interface Options {
@@ -57,13 +58,7 @@ export const backupCommand: Register = (program) => {
         : []),
       `restores to any moment up to ${manifest.horizon}`,
     ];
-    if (proof) {
-      lines.push(
-        proof.ok
-          ? `${green('proven')}: restored into a scratch database, every row of ${count(proof.tables.length, 'table')} compared, ${duration(proof.milliseconds)}`
-          : `${red('NOT restorable')}: ${proof.failures.join('; ')}`,
-      );
-    }
+    if (proof) lines.push(proofLine(proof));
     return {
       json: {
         backup: manifest.id,

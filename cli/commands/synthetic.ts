@@ -2,7 +2,8 @@ import { proveBackup } from '../../core/catalog/prove.ts';
 import { syntheticFull } from '../../core/snapshot/synthetic.ts';
 import { handle, type Register } from '../command.ts';
 import { stopOnSignal } from '../interrupt.ts';
-import { bold, bytes, count, duration, green, red, yellow } from '../output.ts';
+import { bold, bytes, count, duration, yellow } from '../output.ts';
+import { proofLine } from '../proofLine.ts';
 import { contextOf } from '../runtime.ts';
 import { scratchMaker } from '../scratchServer.ts';
 
@@ -47,13 +48,7 @@ export const syntheticCommand: Register = (program) => {
     if (!listed) {
       lines.push(yellow('note: no database answered: it is not proven. "holdfast catalog rebuild" lists it later.'));
     }
-    if (proof) {
-      lines.push(
-        proof.ok
-          ? `${green('proven')}: restored into a scratch database, every row of ${count(proof.tables.length, 'table')} compared, ${duration(proof.milliseconds)}`
-          : `${red('NOT restorable')}: ${proof.failures.join('; ')}`,
-      );
-    }
+    if (proof) lines.push(proofLine(proof));
     return {
       json: {
         backup: manifest.id,
