@@ -8,6 +8,7 @@ import { type Client, connect } from '../../sql.ts';
 import { Crossing } from '../crossing.ts';
 import { readTargets, type TargetTable } from '../target.ts';
 import { readStamped } from './stamped.ts';
+import { type Stamps, stampSql } from './stamps.ts';
 import { type PlainUnique, readPlainUniques } from './uniques.ts';
 
 export interface Facts {
@@ -21,8 +22,7 @@ export interface Facts {
   readonly stamped: ReadonlyMap<number, ReadonlySet<string>>;
   /** Tables whose row-level security binds this role. */
   readonly guarded: readonly BoundTable[];
-  /** Digest of each table's catalog rows, by Holdfast's id. */
-  readonly stamps: ReadonlyMap<number, string>;
+  readonly stamps: Stamps;
 }
 
 export class Desk {
@@ -53,19 +53,6 @@ export class Desk {
     if ('end' in this.client) await this.client.end();
   }
 }
-
-/**
- * Query for `id`, `stamp`: changes whenever a column, constraint, index, trigger or policy of one of these tables does. Foreign
- * keys that point at a table show as triggers on it. Triggers go by what they are and not by when they were written, because a
- * restore rests and wakes them.
- */
-export const stampSql = (ids: readonly number[]): string => `
-  select t.id, md5(concat_ws(' ', c.xmin, c.relfilenode, (select string_agg(concat(a.attnum, a.xmin), ' ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid),
-    (select string_agg(concat(g.oid, g.tgenabled, g.tgtype, g.tgfoid), ' ' order by g.oid) from pg_trigger g where g.tgrelid = c.oid),
-    (select string_agg(concat(k.oid, k.xmin), ' ' order by k.oid) from pg_constraint k where k.conrelid = c.oid),
-    (select string_agg(concat(i.indexrelid, i.xmin), ' ' order by i.indexrelid) from pg_index i where i.indrelid = c.oid),
-    (select string_agg(concat(p.oid, p.xmin), ' ' order by p.oid) from pg_policy p where p.polrelid = c.oid))) as stamp
-    from holdfast.tables t join pg_class c on c.oid = t.oid where t.id = any ('{${ids.join(',')}}'::int[])`;
 
 async function readFacts(client: Client, map: DataMap): Promise<Facts> {
   const ids = await client.query('select id from holdfast.tables where dropped_at is null');

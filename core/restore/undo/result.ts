@@ -1,36 +1,40 @@
-/** What an undo leaves behind besides its rows: a restore point before it, and a line in the log. In its own transaction. */
-import { type Client, literal } from '../../sql.ts';
-import { batch } from '../batch.ts';
-import type { UndoResult } from './types.ts';
+/** What an undo tells of itself. */
+import { formatMoment } from '../../moment.ts';
+import { NOTHING } from './kept.ts';
+import type { Attempt, Run, Written } from './run.ts';
+import type { UndoPlan, UndoResult } from './types.ts';
 
-export interface Kept {
-  readonly restorePoint: string;
-  readonly xid: string;
-}
+/** What was asked for, as far as it decides what is done. */
+export const subjectOf = ({ request, selection }: Attempt) => [
+  request.tenant,
+  {
+    ...request.scope,
+    ...('transactions' in request.scope ? { transactions: request.scope.transactions.map(String) } : {}),
+  },
+  selection.cut ? formatMoment(selection.cut.moment) : null,
+  request.userTriggers ?? 'suspend',
+];
 
-/** Of a preview, and where nothing had to be done. */
-export const NOTHING = { restorePoint: null, xid: null };
-
-/**
- * The point holds the snapshot that the undo worked on, so going back to it gives exactly what the undo found. `after`: a
- * statement to send along.
- */
-export async function keep(client: Client, result: UndoResult, ...after: string[]): Promise<Kept> {
-  const { scope, policy, fingerprint, tables, totals, conflictCount } = result;
-  const tenant = literal(result.tenant);
-  const detail = JSON.stringify({ scope, policy, fingerprint, tables, totals, conflictCount });
-  const [kept] = await batch(client, [
-    `with now as materialized (select clock_timestamp() as at), point as (
-       insert into holdfast.tenant_restore_points (name, tenant, moment, snapshot, reason)
-       select to_char(at at time zone 'UTC', '"before undo "YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ${tenant}, at,
-              holdfast.settled_snapshot(), ${literal(`undo of ${scope.kind}`)} from now
-       returning name
-     ), log as (
-       insert into holdfast.tenant_backup_logs (tenant, step, result, detail)
-       values (${tenant}, 'undo', 'ok', ${literal(detail)}::jsonb || jsonb_build_object('xid', pg_current_xact_id()::text))
-     )
-     select name as "restorePoint", pg_current_xact_id()::text as xid from point`,
-    ...after,
-  ]);
-  return kept!.rows[0] as Kept;
+/** As of a preview: what an undo that is kept leaves behind is added by who keeps it. */
+export function resultOf(run: Run, written: Written): UndoResult {
+  const { request, selection, planned, decisions } = run;
+  const plan: UndoPlan = {
+    tenant: request.tenant,
+    scope: subjectOf(run)[1] as UndoPlan['scope'],
+    moment: selection.cut ? formatMoment(selection.cut.moment) : null,
+    policy: request.policy ?? 'refuse',
+    fingerprint: planned.fingerprint(),
+    tables: planned.tables,
+    totals: planned.totals,
+    rows: planned.rows,
+    rowsNotShown: planned.rowCount - planned.rows.length,
+    conflicts: decisions.listed,
+    conflictCount: decisions.count,
+    stamped: decisions.stamped,
+    offers: written.offers,
+    violations: written.violations,
+    authors: planned.authors,
+    suspended: written.suspended,
+  };
+  return Object.freeze({ ...plan, ...NOTHING });
 }

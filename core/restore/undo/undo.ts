@@ -7,10 +7,11 @@ import type { Context } from '../../context.ts';
 import { DatabaseError, RestoreError } from '../../errors.ts';
 import { withRetries } from '../../retry.ts';
 import { explain } from '../conflicts.ts';
-import { attemptUndo, SchemaMoved } from './attempt.ts';
+import { attemptUndo } from './attempt.ts';
 import { Desk } from './desk.ts';
 import { requireSubject } from './found.ts';
 import { select } from './scope.ts';
+import { SchemaMoved } from './stamps.ts';
 import type { ApplyRequest, UndoPlan, UndoRequest, UndoResult } from './types.ts';
 
 /**
