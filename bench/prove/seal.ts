@@ -8,9 +8,10 @@ import { redactTrail } from '../../core/history/seal/redact.ts';
 import { seal } from '../../core/history/seal/seal.ts';
 import type { Fault } from '../../core/history/seal/types.ts';
 import { verifyBundle } from '../../core/history/seal/verifyBundle.ts';
-import { bundleTamperings } from './seal/bundleTamper.ts';
 import { quiet } from './seal/quiet.ts';
-import { type Expected, tamperings } from './seal/tamper.ts';
+import { bundleTamperings } from './seal/tamper/bundles.ts';
+import type { Expected } from './seal/tamper/tampering.ts';
+import { tamperings } from './seal/tamper/tamperings.ts';
 import { copyWorld, emptyWorld, fillWorld, type World, work } from './seal/world.ts';
 import { type ProveFailure, type ProveOptions, type ProveResult, Random, type Suite } from './suite.ts';
 

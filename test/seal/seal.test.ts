@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KeyFile } from '../../adapters/local/keyFile.ts';
-import { cutOff } from '../../bench/prove/seal/tamper.ts';
+import { cutOff } from '../../bench/prove/seal/tamper/cutOff.ts';
 import { copyWorld, emptyWorld, fillWorld, type World, work } from '../../bench/prove/seal/world.ts';
 import { Random } from '../../bench/prove/suite.ts';
 import { prune } from '../../core/history/prune.ts';

@@ -11,7 +11,7 @@ import { verifyBundle } from '../../../core/history/seal/verifyBundle.ts';
 import { momentFromDate } from '../../../core/moment.ts';
 import { connect } from '../../../core/sql.ts';
 import type { Random } from '../suite.ts';
-import { cutOff } from './tamper.ts';
+import { cutOff } from './tamper/cutOff.ts';
 import { copyWorld, MAP, type World, work } from './world.ts';
 
 export type Quiet = (base: World, random: Random, serverUrl: string) => Promise<void>;

@@ -1,8 +1,8 @@
 /** Ways to tamper with a bundle on its way to the auditor. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FaultKind } from '../../../core/history/seal/types.ts';
-import type { Random } from '../suite.ts';
+import type { FaultKind } from '../../../../core/history/seal/types.ts';
+import type { Random } from '../../suite.ts';
 
 export interface BundleTampering {
   readonly name: string;
