@@ -12,7 +12,7 @@ export type KeyRight = 'none' | 'ages' | 'use' | 'sign';
 export type PersonRight = 'none' | 'read' | 'write';
 
 export interface HandlerEntry {
-  /** Module, from the top of the project. It exports `work`, the task, and `handler`, the same for Lambda. */
+  /** Module, from the top of the project. It exports `work`, the task, and `handler`, which loads the same for Lambda. */
   readonly entry: string;
   /** Runs in the database's network and may read its secret. */
   readonly database: boolean;
@@ -27,6 +27,8 @@ export interface HandlerEntry {
   readonly disk?: number;
   /** How many run at once, to spare the database. @default as many as the account allows */
   readonly concurrency?: number;
+  /** The same input always has the same answer: a second call is answered from what is remembered. @default false */
+  readonly once?: boolean;
   /** Further actions of IAM that it needs; on which resources is for the stack to say. */
   readonly actions?: readonly string[];
 }
@@ -66,7 +68,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
       check: handler('backup/check', { database: true, store: 'write', keys: 'sign', memory: 512 }),
       plan: handler('backup/plan', { database: true, store: 'write', keys: 'sign', seconds: 900, memory: 1024 }),
       copy: handler('backup/copy', { ...MAKING, seconds: 900, memory: 2048, disk: 2048, concurrency: 16 }),
-      finish: handler('backup/finish', { ...MAKING, seconds: 900, memory: 2048 }),
+      finish: handler('backup/finish', { ...MAKING, seconds: 900, memory: 2048, once: true }),
       verify: handler('backup/verify', { ...READING, seconds: 900, memory: 1024 }),
       replicate: handler('backup/replicate', { store: 'read', keys: 'use', seconds: 900 }),
       prove: handler('backup/prove', {
@@ -89,7 +91,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     name: 'log-backup',
     handlers: {
       maintain: handler('log-backup/maintain', { database: true }),
-      archive: handler('log-backup/archive', { ...MAKING, seconds: 900, memory: 1024, concurrency: 4 }),
+      archive: handler('log-backup/archive', { ...MAKING, seconds: 900, memory: 1024, concurrency: 4, once: true }),
       replicate: handler('backup/replicate', { store: 'read', keys: 'use', seconds: 900 }),
       record: abandon,
     },
@@ -107,6 +109,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
         memory: 2048,
         disk: 2048,
         concurrency: 4,
+        once: true,
       }),
       record,
     },

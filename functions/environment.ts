@@ -1,10 +1,9 @@
-/** The context of a function, put together from its environment: once per process, but for the database's password, which rotates. */
+/**
+ * The context of a function, put together from its environment: once per process, but for the database's password, which rotates. What a
+ * variable leads to is imported when it is set; a bundle holds no more than its variables ask for (functions/parts.ts).
+ */
 import { readFile } from 'node:fs/promises';
-import { databaseUrl } from '../adapters/aws/databaseSecret.ts';
-import { KmsKeys } from '../adapters/aws/kmsKeys.ts';
-import { PersonKeyTable } from '../adapters/aws/personKeyTable.ts';
-import { S3Replicas } from '../adapters/aws/s3Replicas.ts';
-import { S3Store } from '../adapters/aws/s3Store.ts';
+import type { KmsKeys } from '../adapters/aws/kmsKeys.ts';
 import { noLedger } from '../adapters/local/noLedger.ts';
 import { systemClock } from '../adapters/local/systemClock.ts';
 import { parseMap } from '../core/datamap/parse.ts';
@@ -24,18 +23,16 @@ let database: { readonly url: Promise<string>; readonly until: number } | undefi
 
 /** @throws ConfigError HF_FUNCTION_ENVIRONMENT, HF_MAP_INVALID; DatabaseError HF_DATABASE_SECRET */
 export async function environmentContext(): Promise<Omit<TaskContext, 'remaining'>> {
-  fixed ??= fromEnvironment(process.env);
-  fixed.catch(() => {
-    fixed = undefined; // tried again, not remembered as failed
-  });
   const secret = process.env.HOLDFAST_DATABASE_SECRET;
-  if (!secret) return await fixed;
+  if (!secret) return await fixedContext();
   if (!database || database.until < performance.now()) {
-    const url = databaseUrl({ secret, env: process.env });
+    const url = import('../adapters/aws/databaseSecret.ts').then(({ databaseUrl }) =>
+      databaseUrl({ secret, env: process.env }),
+    );
     url.catch(forgetDatabase);
     database = { url, until: performance.now() + PASSWORD_SECONDS * 1000 };
   }
-  return { ...(await fixed), databaseUrl: await database.url };
+  return { ...(await fixedContext()), databaseUrl: await database.url };
 }
 
 /** The next call asks for the password again. */
@@ -43,31 +40,36 @@ export function forgetDatabase(): void {
   database = undefined;
 }
 
+/** All of it that stays the same. Nothing is asked of any service for it. */
+export function fixedContext(): Promise<Fixed> {
+  fixed ??= fromEnvironment(process.env);
+  fixed.catch(() => {
+    fixed = undefined; // tried again, not remembered as failed
+  });
+  return fixed;
+}
+
 async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Fixed> {
   const path = need(env, 'HOLDFAST_MAP');
   const configuration = await readFile(path, 'utf8');
-  const settings = parseSettings(configuration, path);
-  const keys = env.HOLDFAST_ROOT_KEY
-    ? new KmsKeys({ rootKey: env.HOLDFAST_ROOT_KEY, signingKeys: list(need(env, 'HOLDFAST_SIGNING_KEYS')) })
-    : absent<KmsKeys>('key service', 'HOLDFAST_ROOT_KEY');
+  const keys = (await keysOf(env)) ?? absent<KmsKeys>('key service', 'HOLDFAST_ROOT_KEY');
+  const [stores, persons, snapshots] = await Promise.all([
+    storesOf(env),
+    personsOf(env, keys),
+    snapshotsOf(env),
+    env.HOLDFAST_DATABASE_SECRET && import('../adapters/aws/databaseSecret.ts'), // read now, used by each call
+  ]);
   return {
     map: parseMap(configuration, path),
-    settings,
+    settings: parseSettings(configuration, path),
     configuration,
-    store: env.HOLDFAST_STORE ? S3Store.open(env.HOLDFAST_STORE) : absent('store', 'HOLDFAST_STORE'),
     keys,
-    persons: env.HOLDFAST_PERSON_KEYS
-      ? new PersonKeyTable({ table: env.HOLDFAST_PERSON_KEYS, keys })
-      : absent('person keys', 'HOLDFAST_PERSON_KEYS'),
+    persons,
+    ...stores,
+    ...snapshots,
     ledger: noLedger,
     clock: systemClock,
     progress: silentProgress,
-    replicas: new S3Replicas({ store: env.HOLDFAST_STORE, replica: env.HOLDFAST_REPLICA }),
-    snapshots: absent('service of snapshots', 'HOLDFAST_SECONDARY_REGION'),
-    snapshotDays: 0,
-    source: env.HOLDFAST_SOURCE_STORE
-      ? S3Store.open(env.HOLDFAST_SOURCE_STORE)
-      : absent('store to pull from', 'HOLDFAST_SOURCE_STORE'),
     trust: env.HOLDFAST_PUBLIC_KEYS
       ? trustFile(await readFile(env.HOLDFAST_PUBLIC_KEYS, 'utf8'))
       : env.HOLDFAST_ROOT_KEY
@@ -76,7 +78,50 @@ async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Fixed> {
   };
 }
 
-const list = (text: string): [string, ...string[]] => text.split(',') as [string, ...string[]];
+async function keysOf(env: NodeJS.ProcessEnv): Promise<KmsKeys | undefined> {
+  if (!env.HOLDFAST_ROOT_KEY) return undefined;
+  const { KmsKeys } = await import('../adapters/aws/kmsKeys.ts');
+  const [first = '', ...others] = list(need(env, 'HOLDFAST_SIGNING_KEYS'));
+  return new KmsKeys({
+    rootKey: env.HOLDFAST_ROOT_KEY,
+    formerRootKeys: env.HOLDFAST_FORMER_ROOT_KEYS ? list(env.HOLDFAST_FORMER_ROOT_KEYS) : [],
+    signingKeys: [first, ...others],
+  });
+}
+
+async function personsOf(env: NodeJS.ProcessEnv, keys: KmsKeys): Promise<Fixed['persons']> {
+  if (!env.HOLDFAST_PERSON_KEYS) return absent('person keys', 'HOLDFAST_PERSON_KEYS');
+  const { PersonKeyTable } = await import('../adapters/aws/personKeyTable.ts');
+  return new PersonKeyTable({ table: env.HOLDFAST_PERSON_KEYS, keys });
+}
+
+async function storesOf(env: NodeJS.ProcessEnv): Promise<Pick<Fixed, 'store' | 'source' | 'replicas'>> {
+  const { HOLDFAST_STORE: store, HOLDFAST_SOURCE_STORE: source, HOLDFAST_REPLICA: replica } = env;
+  const lacking = {
+    store: absent<Fixed['store']>('store', 'HOLDFAST_STORE'),
+    source: absent<Fixed['source']>('store to pull from', 'HOLDFAST_SOURCE_STORE'),
+    replicas: absent<Fixed['replicas']>('store', 'HOLDFAST_STORE'),
+  };
+  if (!store) return lacking;
+  const [{ S3Store }, { S3Replicas }] = await Promise.all([
+    import('../adapters/aws/s3Store.ts'),
+    import('../adapters/aws/s3Replicas.ts'),
+  ]);
+  return {
+    store: S3Store.open(store),
+    source: source ? S3Store.open(source) : lacking.source,
+    replicas: new S3Replicas({ store, replica }),
+  };
+}
+
+async function snapshotsOf(env: NodeJS.ProcessEnv): Promise<Pick<Fixed, 'snapshots' | 'snapshotDays'>> {
+  const { HOLDFAST_SNAPSHOT_DAYS: days, HOLDFAST_SECONDARY_REGION: region, HOLDFAST_SECONDARY_KEY: key } = env;
+  if (!days) return { snapshots: absent('service of snapshots', 'HOLDFAST_SNAPSHOT_DAYS'), snapshotDays: 0 };
+  const { RdsSnapshots } = await import('../adapters/aws/rdsSnapshots.ts');
+  return { snapshots: new RdsSnapshots({ region, key }), snapshotDays: Number(days) };
+}
+
+const list = (text: string): string[] => text.split(',');
 
 function need(env: NodeJS.ProcessEnv, variable: string): string {
   const value = env[variable];

@@ -25,8 +25,6 @@ export interface TaskContext extends Context {
 export interface Task<Input, Output> {
   readonly input: z.ZodType<Input>;
   readonly run: (ctx: TaskContext, input: Input) => Promise<Output>;
-  /** The same input always has the same answer: on Lambda a second call is then answered from what is remembered. @default false */
-  readonly once?: boolean;
 }
 
 /** Any task, to whoever only runs it. */
@@ -131,14 +129,10 @@ export const isCode = (error: unknown, code: string): boolean => error instanceo
 type Lambda = (event: unknown, context: unknown) => Promise<unknown>;
 
 /**
- * The task as a Lambda function. The AWS parts are loaded where it is one, and not where the local engine runs it.
- * @param more what only this task needs of its environment
+ * The task as a Lambda function, once it is asked for: the AWS parts are not loaded where the local engine runs the task. A bundle awaits it
+ * while it is loaded itself, for then Lambda gives a function of any size a whole core.
  */
-export function lambda<Input, Output>(work: Task<Input, Output>, more?: () => Promise<Partial<TaskContext>>): Lambda {
-  const load = () => import('./lambda.ts').then(({ serve }) => serve(work, more) as Lambda);
-  let served = process.env.AWS_LAMBDA_FUNCTION_NAME ? load() : undefined;
-  return async (event, context) => {
-    served ??= load();
-    return (await served)(event, context);
-  };
-}
+export const lambda =
+  <Input, Output>(work: Task<Input, Output>): (() => Promise<Lambda>) =>
+  () =>
+    import('./lambda.ts').then(({ serve }) => serve(work) as Promise<Lambda>);

@@ -14,6 +14,7 @@ const OPTIONS = {
   platform: 'node',
   format: 'esm',
   target: 'node24',
+  mainFields: ['module', 'main'], // of packages that come as both, the form from which unused parts can be left out
   minify: true,
   keepNames: true, // errors are matched by their class
   sourcemap: 'linked',
@@ -24,16 +25,20 @@ const OPTIONS = {
   outdir: join(ROOT, 'out'), // nothing is written there; paths in source maps are relative to it, the same on every machine
   write: false,
   metafile: true,
-  // pg looks for it, and does without.
-  external: ['pg-native'],
+  external: [
+    'pg-native', // pg looks for it, and does without
+    // Lambda gives credentials in the environment. These are for people's machines, and are never asked.
+    ...['ini', 'login', 'process', 'sso', 'web-identity'].map((kind) => `@aws-sdk/credential-provider-${kind}`),
+    '@smithy/credential-provider-imds',
+  ],
   // Some CommonJS packages ask for `require` at run time.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   define: { 'process.env.HOLDFAST_BUNDLED': '"1"' },
   logLevel: 'error',
 } as const satisfies BuildOptions;
 
-/** Texts by file name, for each entry that was built. */
-const built = new Map<string, ReadonlyMap<string, string>>();
+/** What esbuild made, by entry. */
+const built = new Map<string, Built>();
 
 /**
  * Builds several entries at once, which takes little longer than one. `writeBundle` then only writes.
@@ -55,7 +60,8 @@ export function prepareBundles(entries: readonly string[]): void {
     workers.size === 0
       ? first
       : buildSync({ ...OPTIONS, entryPoints: { ...entryPoints, ...Object.fromEntries(workers) } });
-  for (const entry of missing) built.set(entry, filesOf(nameOf(entry), result, [...workers.keys()]));
+  const text = new Map(result.outputFiles.map((file) => [basename(file.path), file.text]));
+  for (const entry of missing) built.set(entry, { ...result, text, threads: [...workers.keys()] });
 }
 
 /**
@@ -63,12 +69,13 @@ export function prepareBundles(entries: readonly string[]): void {
  * source maps. The same sources give the same bytes on every machine.
  *
  * @param entry path from the top of the project
+ * @param without modules that it imports late and will never come to need, from the top of the project. One that it needs at once stays
  * @returns bytes, source maps left out
  */
-export function writeBundle(entry: string, folder: string): number {
+export function writeBundle(entry: string, folder: string, without: readonly string[] = []): number {
   prepareBundles([entry]);
   let size = 0;
-  for (const [name, text] of built.get(entry)!) {
+  for (const [name, text] of filesOf(nameOf(entry), built.get(entry)!, new Set(without))) {
     writeFileSync(join(folder, name), text);
     if (!name.endsWith('.map')) size += Buffer.byteLength(text);
     // A restore test installs Holdfast in its scratch database: the migrations are read from beside the module.
@@ -78,6 +85,12 @@ export function writeBundle(entry: string, folder: string): number {
 }
 
 type Result = BuildResult<typeof OPTIONS>;
+
+interface Built extends Pick<Result, 'metafile'> {
+  /** By name of file. */
+  readonly text: ReadonlyMap<string, string>;
+  readonly threads: readonly string[];
+}
 
 /** Modules that are started as threads, by the name of their file. */
 function threadsIn({ metafile }: Result): Map<string, string> {
@@ -91,20 +104,23 @@ function threadsIn({ metafile }: Result): Map<string, string> {
   return threads;
 }
 
-/** What one entry reaches, with its own file as `index.mjs`. */
-function filesOf(name: string, { outputFiles, metafile }: Result, threads: readonly string[]): Map<string, string> {
-  const text = new Map(outputFiles.map((file) => [basename(file.path), file.text]));
+/** What one entry reaches, but for what it is to do without; with its own file as `index.mjs`. */
+function filesOf(name: string, { metafile, text, threads }: Built, without: ReadonlySet<string>): Map<string, string> {
   const files = new Map<string, string>();
-  const add = (output: string): void => {
-    if (files.has(output)) return;
-    const code = text.get(output)!.replace(WORKER, 'new URL("./$1.mjs",import.meta.url)');
-    files.set(output, code);
-    files.set(`${output}.map`, text.get(`${output}.map`)!);
-    for (const { path, external } of metafile.outputs[join('out', output)]!.imports) if (!external) add(basename(path));
+  const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output]));
+  const add = (file: string): void => {
+    if (files.has(file)) return;
+    const code = text.get(file)!.replace(WORKER, 'new URL("./$1.mjs",import.meta.url)');
+    files.set(file, code);
+    files.set(`${file}.map`, text.get(`${file}.map`)!);
+    for (const { path, kind, external } of outputs.get(file)!.imports) {
+      const spare = kind === 'dynamic-import' && without.has(outputs.get(basename(path))?.entryPoint ?? '');
+      if (!external && !spare) add(basename(path));
+    }
     for (const thread of threads) if (code.includes(`"./${thread}.mjs"`)) add(`${thread}.mjs`);
   };
   add(`${name}.mjs`);
-  files.set('index.mjs', `export { handler } from './${name}.mjs';\n`);
+  files.set('index.mjs', `import { handler as load } from './${name}.mjs';\nexport const handler = await load();\n`);
   return files;
 }
 

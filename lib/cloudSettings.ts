@@ -10,6 +10,9 @@ const SHAPES = {
   account: /^/,
   primaryRegion: /^/,
   secondaryRegion: /^/,
+  /** Which wrapping key this is, and which signing key: one more makes a new one. */
+  wrappingKeyNumber: /^[1-9]\d{0,3}$/,
+  signingKeyNumber: /^[1-9]\d{0,3}$/,
   /** Printed by the key stack. */
   wrappingKeyArn: /^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/mrk-\w+$/,
   signingKeyArn: /^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/mrk-\w+$/,

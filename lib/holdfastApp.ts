@@ -43,7 +43,14 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
     return false;
   };
 
-  new KeyStack(app, `${name}-keys`, { installation, env: primary });
+  new KeyStack(app, `${name}-keys`, {
+    installation,
+    rootKeys: {
+      wrappingNumber: Number(settings.get('wrappingKeyNumber') ?? 1),
+      signingNumber: Number(settings.get('signingKeyNumber') ?? 1),
+    },
+    env: primary,
+  });
   if (settings.get('exampleDatabase') === 'yes') {
     new ExampleDatabaseStack(app, `${name}-example-database`, { installation, env: primary });
   }

@@ -43,8 +43,8 @@ export class KmsKeys implements KeyService {
     this.#client = new KMSClient({ maxAttempts: 5, ...config });
     this.#root = rootKey;
     this.rootKeyId = keyId(rootKey);
-    this.#roots = new Map([rootKey, ...formerRootKeys].map((arn) => [keyId(arn), arn]));
-    this.#signing = new Map(signingKeys.map((arn) => [keyId(arn), arn]));
+    this.#roots = byName([rootKey, ...formerRootKeys]);
+    this.#signing = byName(signingKeys);
   }
 
   async generate(context: KeyContext): Promise<{ plaintext: Buffer; wrapped: Buffer }> {
@@ -172,6 +172,13 @@ export class KmsKeys implements KeyService {
       throw error instanceof KeyError ? error : kmsError(error, this.rootKeyId, context);
     }
   }
+}
+
+/** Of a key that is named twice, by replicas in two regions, the first is asked. */
+function byName(arns: readonly string[]): Map<string, string> {
+  const named = new Map<string, string>();
+  for (const arn of arns) if (!named.has(keyId(arn))) named.set(keyId(arn), arn);
+  return named;
 }
 
 const isWrong = (error: unknown): boolean => error instanceof KeyError && error.code === 'HF_KEY_WRONG';

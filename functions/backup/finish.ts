@@ -6,7 +6,6 @@ import { summaryOf } from './summary.ts';
 
 /** Log, schema, manifest, catalog. The manifest is the moment the backup exists; a second call finds it. */
 export const work = task({
-  once: true,
   input: z.object({ execution, run: z.object({ backup: backupId, tenant: z.string().nullable() }) }),
   run: async (ctx, { execution, run }) =>
     summaryOf(await finishBackup(ctx, { execution, backup: run.backup, tenant: run.tenant })),

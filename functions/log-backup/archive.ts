@@ -10,7 +10,6 @@ import { lambda, task } from '../task.ts';
  * takes longer than one function may, another attempt goes on with it.
  */
 export const work = task({
-  once: true,
   input: z.object({ execution, request: z.object({ tenant: z.string().nullable() }) }),
   run: async (ctx, { execution, request: { tenant } }) => {
     const options = { type: 'transaction_log', ...(tenant === null ? {} : { tenant }) } as const;

@@ -10,7 +10,6 @@ import { restoreOf } from './restore.ts';
 
 /** Applies what was approved. The request is marked in the same transaction, so a second call finds whether the first one did. */
 export const work = task({
-  once: true,
   input: z.object({ execution, id: z.string() }),
   run: async (ctx, { id }) => {
     const request = await read(ctx, id);

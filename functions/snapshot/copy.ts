@@ -8,4 +8,4 @@ export const work = task({
   run: async (ctx, { kind, snapshot, source }) => ({ status: await ctx.snapshots.copy(kind, snapshot, source) }),
 });
 
-export const handler = lambda(work, () => import('./rds.ts').then(({ rds }) => rds()));
+export const handler = lambda(work);

@@ -19,4 +19,4 @@ export const work = task({
   },
 });
 
-export const handler = lambda(work, () => import('./rds.ts').then(({ rds }) => rds()));
+export const handler = lambda(work);

@@ -2,6 +2,7 @@ import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { HandlerEntry, WorkflowEntry } from '../../functions/catalogue.ts';
+import { spareModules, variablesOf } from '../../functions/parts.ts';
 import { prepareBundles } from '../bundle.ts';
 import { SynthError } from '../synthError.ts';
 import { grantCredentials, type ProtectedDatabase } from './database.ts';
@@ -22,8 +23,9 @@ export interface FleetProps {
   readonly vault: Vault;
   readonly map: MapLayer;
   readonly notifications: Notifications;
-  readonly idempotency: IdempotencyTable;
-  /** Given to every function. */
+  /** Of handlers that are to be called once. */
+  readonly idempotency?: IdempotencyTable;
+  /** Each function is given those that its rights have a use for. */
   readonly environment: Readonly<Record<string, string>>;
   readonly keys?: RootKeyArns;
   readonly personTableArn?: string;
@@ -76,7 +78,8 @@ export class Fleet extends Construct {
     const network = entry.database ? need(database, 'database').network : undefined;
     const handler = new Handler(this, idOf(entry.entry), {
       entry: entry.entry,
-      environment: this.#props.environment,
+      without: spareModules(entry),
+      environment: variablesOf(entry, this.#props.environment),
       layers: [map.layer],
       memory: entry.memory,
       timeout: entry.seconds,
@@ -86,7 +89,7 @@ export class Fleet extends Construct {
       ...(this.#props.roleName ? { roleName: this.#props.roleName(name) } : {}),
     });
     const grantee = handler.function;
-    idempotency.grantUse(grantee);
+    if (entry.once) need(idempotency, 'idempotency').grantUse(grantee);
     if (entry.database) grantCredentials(handler, database!);
     if (entry.store === 'read') vault.grantRead(grantee);
     if (entry.store === 'write') vault.grantWrite(grantee);

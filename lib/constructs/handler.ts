@@ -33,6 +33,8 @@ export interface HandlerNetwork {
 export interface HandlerProps {
   /** Path of the module that exports `handler`, from the top of the project, e.g. `functions/backup/plan.ts`. */
   readonly entry: string;
+  /** Modules that are left out of its bundle; see `writeBundle`. @default none */
+  readonly without?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** @default no network of its own: the function does not reach the database */
   readonly network?: HandlerNetwork;
@@ -74,7 +76,7 @@ export class Handler extends Construct {
     logGroup.grantWrite(role);
     if (network) role.addToPolicy(networkRights());
     this.function = this.#withCode(
-      props.entry,
+      props,
       (code) =>
         new LambdaFunction(this, 'Function', {
           code,
@@ -116,11 +118,11 @@ export class Handler extends Construct {
     );
   }
 
-  #withCode(entry: string, make: (code: Code) => LambdaFunction): LambdaFunction {
+  #withCode({ entry, without }: HandlerProps, make: (code: Code) => LambdaFunction): LambdaFunction {
     if (!Stack.of(this).bundlingRequired) return make(Code.fromInline(NOT_BUNDLED));
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-bundle-'));
     try {
-      this.node.addMetadata('bundle-bytes', writeBundle(entry, folder));
+      this.node.addMetadata('bundle-bytes', writeBundle(entry, folder, without));
       return make(Code.fromAsset(folder)); // copied into the cloud assembly before this returns
     } finally {
       rmSync(folder, { recursive: true });

@@ -1,18 +1,52 @@
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { SynthError } from '../synthError.ts';
 import { PURPOSES } from './keyPolicy.ts';
 
 /** The root keys, wherever they were made: ARNs, known at synthesis or at deployment. */
 export interface RootKeyArns {
   readonly wrapping: string;
   readonly signing: string;
+  /** Root keys that were replaced: what they wrapped is still unwrapped, until it has been wrapped anew. @default none */
+  readonly formerWrapping?: readonly string[];
+  /** Signing keys that were replaced: what they signed is still believed. @default none */
+  readonly formerSigning?: readonly string[];
 }
 
-/** To make and read backups: wrap and unwrap the keys of tenants, and check signatures. */
+/** How a function finds the keys. */
+export function keyEnvironment({
+  wrapping,
+  signing,
+  formerWrapping = [],
+  formerSigning = [],
+}: RootKeyArns): Record<string, string> {
+  return {
+    HOLDFAST_ROOT_KEY: wrapping,
+    HOLDFAST_SIGNING_KEYS: [signing, ...formerSigning].join(','),
+    ...(formerWrapping.length > 0 ? { HOLDFAST_FORMER_ROOT_KEYS: formerWrapping.join(',') } : {}),
+  };
+}
+
+/**
+ * @param region of the functions: they ask the service there, which answers for no key of another region
+ * @throws SynthError for a former key that is not the ARN of a key in that region
+ */
+export function checkFormerKeys({ formerWrapping = [], formerSigning = [] }: RootKeyArns, region: string): void {
+  const check = (prop: string, arns: readonly string[]) => {
+    for (const arn of arns) {
+      const [, found] = /^arn:aws[\w-]*:kms:([\w-]+):\d{12}:key\/[\w-]+$/.exec(arn) ?? [];
+      if (found !== region) throw new SynthError(prop, `the ARN of a key in ${region}, where the functions are`, arn);
+    }
+  };
+  check('keys.former', formerWrapping);
+  check('keys.signing', formerSigning);
+}
+
+/** To make and read backups: wrap and unwrap the keys of tenants, and check signatures. Former keys unwrap and check only. */
 export function grantKeyUse(grantee: IGrantable, keys: RootKeyArns): void {
-  add(grantee, keys.wrapping, ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey'], {
-    StringEquals: { 'kms:EncryptionContext:purpose': PURPOSES },
-  });
-  add(grantee, keys.signing, ['kms:GetPublicKey']);
+  const forAPurpose = { StringEquals: { 'kms:EncryptionContext:purpose': PURPOSES } };
+  add(grantee, keys.wrapping, ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey'], forAPurpose);
+  for (const former of keys.formerWrapping ?? []) add(grantee, former, ['kms:Decrypt'], forAPurpose);
+  for (const signing of [keys.signing, ...(keys.formerSigning ?? [])]) add(grantee, signing, ['kms:GetPublicKey']);
 }
 
 /** The same, and to sign manifests. */

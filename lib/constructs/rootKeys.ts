@@ -4,6 +4,13 @@ import { Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { denyWithoutContext } from './keyPolicy.ts';
 
+export interface RootKeysProps {
+  /** Raised by one, it makes a new wrapping key. The old one stays, outside of the stack: it is needed until nothing is wrapped by it. @default 1 */
+  readonly wrappingNumber?: number;
+  /** The same for the signing key, which KMS does not rotate. The old one stays, to check what it signed. @default 1 */
+  readonly signingNumber?: number;
+}
+
 /**
  * The root of trust: a multi-region key that wraps the keys of tenants, and one that signs manifests. The root key cannot be used
  * without an encryption context that says what for and whose. That stands in its own policy, so no role can be given more.
@@ -12,7 +19,7 @@ export class RootKeys extends Construct {
   readonly wrapping: Key;
   readonly signing: Key;
 
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, { wrappingNumber = 1, signingNumber = 1 }: RootKeysProps = {}) {
     super(scope, id);
     const kept = {
       multiRegion: true,
@@ -20,7 +27,7 @@ export class RootKeys extends Construct {
       pendingWindow: Duration.days(30),
       removalPolicy: RemovalPolicy.RETAIN,
     };
-    this.wrapping = new Key(this, 'Wrapping', {
+    this.wrapping = new Key(this, numbered('Wrapping', wrappingNumber), {
       ...kept,
       description: 'Holdfast: wraps the keys of tenants',
       enableKeyRotation: true,
@@ -28,7 +35,7 @@ export class RootKeys extends Construct {
       rotationPeriod: Duration.days(90),
     });
     for (const statement of denyWithoutContext()) this.wrapping.addToResourcePolicy(statement);
-    this.signing = new Key(this, 'Signing', {
+    this.signing = new Key(this, numbered('Signing', signingNumber), {
       ...kept,
       description: 'Holdfast: signs manifests, seals and certificates',
       keySpec: KeySpec.ECC_NIST_P256,
@@ -47,3 +54,6 @@ export class RootKeys extends Construct {
     );
   }
 }
+
+/** Another id is another key to CloudFormation. */
+const numbered = (id: string, number: number): string => (number === 1 ? id : `${id}${number}`);

@@ -5,7 +5,6 @@ import { WORKFLOWS } from '../../functions/catalogue.ts';
 import { Alarms } from '../constructs/alarms.ts';
 import { Fleet } from '../constructs/fleet.ts';
 import type { Handler } from '../constructs/handler.ts';
-import { IdempotencyTable } from '../constructs/idempotencyTable.ts';
 import { MapLayer } from '../constructs/mapLayer.ts';
 import { Notifications } from '../constructs/notifications.ts';
 import { Parameters } from '../constructs/parameters.ts';
@@ -64,20 +63,16 @@ export class AirGappedStack extends Stack {
       ...(props.emails ? { emails: props.emails } : {}),
     });
     const map = new MapLayer(this, 'Map', { map: file, publicKeys });
-    const idempotency = new IdempotencyTable(this, 'Idempotency');
     const fleet = new Fleet(this, 'Fleet', {
       workflows: WORKFLOWS.filter(({ place }) => place === 'air-gapped'),
       nameOf: (workflow) => installation.workflowName(workflow),
       vault,
       map,
       notifications,
-      idempotency,
       environment: {
         ...map.environment,
         HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
         HOLDFAST_SOURCE_STORE: `s3://${installation.vaultName(installation.primaryRegion)}/?region=${installation.primaryRegion}`,
-        HOLDFAST_TOPIC: notifications.topic.topicArn,
-        HOLDFAST_IDEMPOTENCY: idempotency.table.tableName,
       },
       roleName: (handler) => installation.pullRole(handler),
     });

@@ -2,11 +2,13 @@ import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { Parameters } from '../constructs/parameters.ts';
 import { PersonKeyTable } from '../constructs/personKeyTable.ts';
-import { RootKeys } from '../constructs/rootKeys.ts';
+import { RootKeys, type RootKeysProps } from '../constructs/rootKeys.ts';
 import type { Installation } from '../installation.ts';
 
 export interface KeyStackProps extends StackProps {
   readonly installation: Installation;
+  /** @default the first of each */
+  readonly rootKeys?: RootKeysProps;
 }
 
 /**
@@ -14,9 +16,9 @@ export interface KeyStackProps extends StackProps {
  * can be deleted and made again, these never.
  */
 export class KeyStack extends Stack {
-  constructor(scope: Construct, id: string, { installation, ...props }: KeyStackProps) {
+  constructor(scope: Construct, id: string, { installation, rootKeys, ...props }: KeyStackProps) {
     super(scope, id, { ...props, terminationProtection: true });
-    const keys = new RootKeys(this, 'RootKeys');
+    const keys = new RootKeys(this, 'RootKeys', rootKeys);
     const { secondaryRegion } = installation;
     new PersonKeyTable(this, 'PersonKeys', {
       tableName: installation.personKeyTable,

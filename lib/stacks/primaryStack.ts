@@ -13,6 +13,7 @@ import {
 } from '../constructs/database.ts';
 import { Fleet } from '../constructs/fleet.ts';
 import { IdempotencyTable } from '../constructs/idempotencyTable.ts';
+import { checkFormerKeys, keyEnvironment, type RootKeyArns } from '../constructs/keyRights.ts';
 import { longestGaps } from '../constructs/longestGaps.ts';
 import { MapLayer } from '../constructs/mapLayer.ts';
 import { Notifications } from '../constructs/notifications.ts';
@@ -39,7 +40,7 @@ export interface PrimaryStackProps {
   readonly databaseCa?: string;
   readonly lock: { readonly mode: VaultLock['mode']; readonly days?: number };
   /** What that file says. */
-  readonly settings: Pick<Settings, 'schedules' | 'retention'>;
+  readonly settings: Pick<Settings, 'schedules' | 'retention' | 'kms'>;
   readonly emails?: readonly string[];
   /** ARN of the key of the other region's bucket, as the secondary stack printed it. Needed when the installation has a second region. */
   readonly secondaryVaultKeyArn?: string;
@@ -57,10 +58,13 @@ export class PrimaryStack extends Stack {
       ...props.database,
       ...(props.network ? { network: importNetwork(this, props.network) } : {}),
     };
-    const keys = {
+    const keys: RootKeyArns = {
       wrapping: this.#published(installation, 'wrapping-key-arn'),
       signing: this.#published(installation, 'signing-key-arn'),
+      formerWrapping: props.settings.kms?.former ?? [],
+      formerSigning: props.settings.kms?.signing ?? [], // whichever of them is the present one
     };
+    checkFormerKeys(keys, installation.primaryRegion);
     const notifications = new Notifications(this, 'Notifications', {
       topicName: installation.name,
       ...(props.emails ? { emails: props.emails } : {}),
@@ -95,10 +99,8 @@ export class PrimaryStack extends Stack {
         ...map.environment,
         ...databaseEnvironment(database),
         HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
-        HOLDFAST_ROOT_KEY: keys.wrapping,
-        HOLDFAST_SIGNING_KEYS: keys.signing,
+        ...keyEnvironment(keys),
         HOLDFAST_PERSON_KEYS: installation.personKeyTable,
-        HOLDFAST_TOPIC: notifications.topic.topicArn,
         HOLDFAST_IDEMPOTENCY: idempotency.table.tableName,
         HOLDFAST_SNAPSHOT_DAYS: String(props.settings.retention.daily),
         ...(replica

@@ -1,7 +1,7 @@
 /** The bundles that are deployed, each in a process as Lambda makes one, against the protocols of the services. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -11,7 +11,8 @@ import { KmsKeys } from '../../adapters/aws/kmsKeys.ts';
 import { S3Store } from '../../adapters/aws/s3Store.ts';
 import { formatMap } from '../../core/datamap/format.ts';
 import { listManifests, readManifest } from '../../core/snapshot/manifest.ts';
-import { WORKFLOWS } from '../../functions/catalogue.ts';
+import { type HandlerEntry, WORKFLOWS } from '../../functions/catalogue.ts';
+import { spareModules, variablesOf } from '../../functions/parts.ts';
 import { prepareBundles, writeBundle } from '../../lib/bundle.ts';
 import { makeWorld, type World } from '../snapshot/world.ts';
 import { createPersonKeyTable, type Dynamo, startDynamo } from '../support/aws/dynamo.ts';
@@ -94,30 +95,46 @@ async function createIdempotencyTable(): Promise<void> {
   client.destroy();
 }
 
-/** One function as the stacks deploy it. */
-async function deployed(entry: string): Promise<string> {
-  const place = join(folder, 'functions', entry.replaceAll('/', '-').replace('.ts', ''));
-  await mkdir(place, { recursive: true });
-  sizes.set(entry, writeBundle(entry, place));
-  return join(place, 'index.mjs');
+interface Deployed {
+  readonly module: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
-const entries = [...new Set(WORKFLOWS.flatMap(({ handlers }) => Object.values(handlers).map(({ entry }) => entry)))];
+/** One function as the stacks deploy it. */
+async function deployed(entry: string, changes: Record<string, string> = {}, name = entry): Promise<Deployed> {
+  const rights = handlers.get(entry)!;
+  const place = join(folder, 'functions', name.replaceAll('/', '-').replace('.ts', ''));
+  await mkdir(place, { recursive: true });
+  sizes.set(entry, writeBundle(entry, place, spareModules(rights)));
+  return { module: join(place, 'index.mjs'), env: variablesOf(rights, { ...env, ...changes }) };
+}
+
+const handlers = new Map<string, HandlerEntry>(
+  WORKFLOWS.flatMap(({ handlers }) => Object.values(handlers).map((handler) => [handler.entry, handler] as const)),
+);
+const entries = [...handlers.keys()];
 const sizes = new Map<string, number>();
 
 type Outcome = { readonly answer?: Record<string, unknown>; readonly error?: { name: string; message: string } };
 
-const call = (module: string, event: unknown): Promise<Outcome> =>
+const call = ({ module, env }: Deployed, event: unknown): Promise<Outcome> =>
   new Promise((resolve) => {
     child.once('message', (outcome) => resolve(outcome as Outcome));
-    child.send({ module, event });
+    child.send({ module, event, env });
   });
 
 test('a backup made by the bundles, through a rotated password, is proven and reads back anywhere', async () => {
   const names = ['check', 'plan', 'copy', 'finish', 'verify', 'prove'];
   prepareBundles(entries);
   const modules = await Promise.all(names.map((name) => deployed(`functions/backup/${name}.ts`)));
-  const [check, plan, copy, finish, verify, prove] = modules as [string, string, string, string, string, string];
+  const [check, plan, copy, finish, verify, prove] = modules as [
+    Deployed,
+    Deployed,
+    Deployed,
+    Deployed,
+    Deployed,
+    Deployed,
+  ];
   const execution = 'arn:aws:states:eu-central-1:111122223333:execution:backup:one';
   const start = await call(check, { execution, request: { chunkBytes: 400_000 } });
   expect(start.error).toBeUndefined();
@@ -142,6 +159,19 @@ test('a backup made by the bundles, through a rotated password, is proven and re
   expect(refs.map(({ id }) => id)).toEqual([run.backup]);
   expect((await readManifest({ store, keys }, refs[0]!)).totals.rows).toBeGreaterThan(0);
   store.close();
+
+  // A new root key and a new signing key: functions that are told of the former ones read what was written under them.
+  const [rootKey, signing] = [kms.createKey('encrypt'), kms.createKey('sign')];
+  const moved = { HOLDFAST_ROOT_KEY: rootKey, HOLDFAST_SIGNING_KEYS: `${signing},${env.HOLDFAST_SIGNING_KEYS}` };
+  const former = { HOLDFAST_FORMER_ROOT_KEYS: env.HOLDFAST_ROOT_KEY! };
+  const reads = (name: string, changes: Record<string, string>) =>
+    deployed('functions/backup/verify.ts', changes, name).then((at) => call(at, { backup: run.backup, deep: true }));
+  expect((await reads('told', { ...moved, ...former })).error).toBeUndefined();
+  const untold = await reads('not-told-of-the-root', moved);
+  expect(untold.error).toMatchObject({ name: 'HF_BACKUP_UNSOUND' });
+  expect(untold.error!.message).toContain('is not the key, or this not the context');
+  const stranger = await reads('not-told-of-the-signer', { ...moved, ...former, HOLDFAST_SIGNING_KEYS: signing });
+  expect(stranger.error).toMatchObject({ name: 'HF_KEY_WRONG' });
 }, 180_000); // bundling is work for every core, and so are other test files
 
 async function remembered(): Promise<number> {
@@ -186,17 +216,29 @@ test('TLS is asked for and verified, and cannot be switched off for another mach
   expect((refused as Error).message).not.toContain('but a password');
 });
 
-test('bundles are small, and only that of snapshots knows the database service', async () => {
-  for (const entry of entries) {
-    await deployed(entry);
-    const place = join(folder, 'functions', entry.replaceAll('/', '-').replace('.ts', ''));
-    const names = (await readdir(place)).filter((name) => name.endsWith('.mjs'));
-    const text = (await Promise.all(names.map((name) => readFile(join(place, name), 'utf8')))).join('');
-    expect({ entry, rds: text.includes('CopyDBClusterSnapshot') }).toEqual({
+/** What the client of each service is known by, in a bundle. */
+const CLIENTS: readonly [word: string, needed: (handler: HandlerEntry) => boolean][] = [
+  ['GetSecretValue', ({ database }) => database],
+  ['PutObject', ({ store }) => store !== 'none'],
+  ['GenerateDataKey', ({ keys }) => keys !== 'none'],
+  ['BatchGetItem', ({ persons }) => persons !== 'none'],
+  ['expiresAfterSeconds', ({ once = false }) => once],
+  ['CopyDBClusterSnapshot', ({ entry }) => entry.includes('/snapshot/')],
+  ['PGlite', () => false],
+];
+
+test('bundles are small, and a function knows no service but those that its rights are about', async () => {
+  for (const [entry, handler] of handlers) {
+    const { module, env } = await deployed(entry);
+    const names = (await readdir(dirname(module))).filter((name) => name.endsWith('.mjs'));
+    const text = (await Promise.all(names.map((name) => readFile(join(module, '..', name), 'utf8')))).join('');
+    const known = CLIENTS.filter(([word]) => text.includes(word)).map(([word]) => word);
+    expect({ entry, known }).toEqual({
       entry,
-      rds: entry.includes('/snapshot/'),
+      known: CLIENTS.filter(([, need]) => need(handler)).map(([word]) => word),
     });
-    expect({ entry, pglite: text.includes('PGlite') }).toEqual({ entry, pglite: false });
-    expect({ entry, small: sizes.get(entry)! < 1800 * KIB }).toEqual({ entry, small: true });
+    expect({ entry, small: sizes.get(entry)! < 1200 * KIB }).toEqual({ entry, small: true });
+    expect('HOLDFAST_DATABASE_SECRET' in env).toBe(handler.database);
+    expect('HOLDFAST_PERSON_KEYS' in env).toBe(handler.persons !== 'none');
   }
 });

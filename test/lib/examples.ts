@@ -43,7 +43,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
         readerRoleArns: ['arn:aws:iam::444455556666:role/reader'],
       }),
   ],
-  RootKeys: [(scope) => new RootKeys(scope, 'It'), (scope) => new RootKeys(scope, 'It')],
+  RootKeys: [
+    (scope) => new RootKeys(scope, 'It'),
+    (scope) => new RootKeys(scope, 'It', { wrappingNumber: 3, signingNumber: 2 }),
+  ],
   ReplicaKeys: [
     (scope) => new ReplicaKeys(scope, 'It', { wrappingKeyArn: keyArn('mrk-1'), signingKeyArn: keyArn('mrk-2') }),
     (scope) => new ReplicaKeys(scope, 'It', { wrappingKeyArn: keyArn('mrk-1'), signingKeyArn: keyArn('mrk-2') }),

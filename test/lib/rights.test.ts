@@ -80,6 +80,7 @@ test('every function of the catalogue has a role of its own, and it may do no mo
     );
     expect([handler.entry, persons.length > 0]).toEqual([handler.entry, handler.persons !== 'none']);
     expect(persons.some(({ action }) => action === 'dynamodb:PutItem')).toBe(handler.persons === 'write');
+    expect([handler.entry, has('dynamodb:UpdateItem')]).toEqual([handler.entry, handler.once ?? false]);
   }
 });
 
