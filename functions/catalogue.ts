@@ -201,6 +201,15 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     values: ['topic'],
     actions: ['sns:Publish'],
   },
+  {
+    name: 'watch',
+    handlers: {
+      watch: handler('watch/watch', { database: true, seconds: 300 }),
+      record,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+  },
 ]);
 
 /** @throws ConfigError HF_WORKFLOW_UNKNOWN */

@@ -24,6 +24,9 @@ export async function serve<Input, Output>(work: Task<Input, Output>) {
     try {
       const answer = await withFreshPassword(work, event, context);
       metrics.addMetric('Succeeded', MetricUnit.Count, 1);
+      for (const [name, value] of Object.entries(work.measure?.(answer) ?? {})) {
+        metrics.addMetric(name, MetricUnit.Count, value);
+      }
       return answer;
     } catch (error) {
       const { name, cause } = error as TaskError;

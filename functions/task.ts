@@ -25,6 +25,8 @@ export interface TaskContext extends Context {
 export interface Task<Input, Output> {
   readonly input: z.ZodType<Input>;
   readonly run: (ctx: TaskContext, input: Input) => Promise<Output>;
+  /** Figures of an answer that alarms and dashboards look at, by name. @default none */
+  readonly measure?: (answer: Output) => Readonly<Record<string, number>>;
 }
 
 /** Any task, to whoever only runs it. */

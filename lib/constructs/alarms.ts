@@ -17,6 +17,8 @@ export interface AlarmsProps {
   readonly handlers?: Readonly<Record<string, Handler>>;
   /** What could not be started or delivered. @default none */
   readonly queues?: Readonly<Record<string, IQueue>>;
+  /** The name under which functions report figures: that of the installation. @default no alarm looks at them */
+  readonly service?: string;
   /** Replication of this bucket. @default none */
   readonly replication?: { readonly bucketName: string; readonly replicaName: string; readonly minutes?: number };
 }
@@ -53,7 +55,20 @@ export class Alarms extends Construct {
         1,
       );
     }
+    if (props.service) this.#owed(props.service);
     if (props.replication) this.#replication(props.replication);
+  }
+
+  /** What `watch` counts. The alarm stands until the last one has come; which they are, a message says once each. */
+  #owed(service: string): void {
+    const metric = new Metric({
+      namespace: 'Holdfast',
+      metricName: 'Owed',
+      dimensionsMap: { service },
+      statistic: 'Maximum',
+      period: Duration.minutes(30), // it looks every 15
+    });
+    this.#add('schedules-owed', 'Scheduled backups have not come: see "holdfast schedules late".', metric, 1);
   }
 
   /** A workflow that should have succeeded by now. Nothing at all is as bad as a failure. */

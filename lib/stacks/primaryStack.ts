@@ -98,6 +98,7 @@ export class PrimaryStack extends Stack {
       environment: {
         ...map.environment,
         ...databaseEnvironment(database),
+        POWERTOOLS_SERVICE_NAME: installation.name,
         HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
         ...keyEnvironment(keys),
         HOLDFAST_PERSON_KEYS: installation.personKeyTable,
@@ -123,16 +124,19 @@ export class PrimaryStack extends Stack {
       grantSnapshotKeys(copier, [replica.keyArn, ...(database.snapshots?.keyArn ? [database.snapshots.keyArn] : [])]);
     }
     const runs = scheduledRuns(props.settings, fleet.workflows);
+    // Not one of holdfast.yaml, whose names have no dot: it watches those.
+    const watch = { name: 'stack.watch', cron: '*/15 * * * *', workflow: fleet.workflows.watch! };
     const schedules = new Schedules(this, 'Schedules', {
       groupName: installation.scheduleGroup,
       key: notifications.key,
-      runs,
+      runs: [...runs, watch],
       workflows: Object.values(fleet.workflows),
     });
     new Alarms(this, 'Alarms', {
       topic: notifications.topic,
       workflows: fleet.workflows,
-      atLeastEvery: longestGaps(runs),
+      service: installation.name,
+      atLeastEvery: longestGaps([...runs, watch]),
       handlers: Object.fromEntries([...fleet.handlers.values()].map((handler) => [handler.node.id, handler] as const)),
       queues: { schedules: schedules.missed },
       ...(replica ? { replication: { bucketName: vault.bucket.bucketName, replicaName: replica.bucketName } } : {}),

@@ -196,6 +196,13 @@ test('errors keep their code as a name, and passwords, tenants and persons stay 
   expect(logged).not.toContain(new URL(world.database.url).password);
 });
 
+test('what a task measures is a metric under the name of the installation', async () => {
+  const watch = await deployed('functions/watch/watch.ts');
+  const from = lines.length;
+  expect((await call(watch, { execution: 'x', request: {} })).answer).toEqual({ owed: 0, noticed: 0, first: [] });
+  expect(lines.slice(from).join('')).toMatch(/"service":"holdfast".*"Owed":0/);
+});
+
 test('TLS is asked for and verified, and cannot be switched off for another machine', async () => {
   const secret = (over: Record<string, string | undefined>) =>
     databaseUrl({

@@ -224,6 +224,28 @@ test('config-backup: kept when it has changed, and only then', async () => {
   expect((await run('config-backup')).output).toMatchObject({ changed: false });
 });
 
+/** Three days on, when the backups that were scheduled for a tenant have not come. */
+async function owing(): Promise<Scenario> {
+  await world.client.query("delete from holdfast.tenant_backup_schedules where name = 'owed'");
+  await world.client.query(
+    "insert into holdfast.tenant_backup_schedules (name, tenant, type, cron) values ('owed', 'someone', 'full', '0 2 * * *')",
+  );
+  const { settings, clock } = world.ctx;
+  return {
+    ctx: { settings: { ...settings, schedules: [] }, clock: { now: () => clock.now() + 3n * 86_400_000_000n } },
+  };
+}
+
+test('watch: a backup that has not come is told of once', async () => {
+  const later = await owing();
+  const told = () =>
+    world.published.filter((subject) => subject === 'Holdfast: a scheduled backup has not come').length;
+  const { output } = await run('watch', later);
+  expect(output).toMatchObject({ owed: 1, noticed: 1, first: [{ schedule: 'owed', tenant: 'someone', type: 'full' }] });
+  expect((await run('watch', later)).output).toMatchObject({ owed: 1, noticed: 0, first: [] });
+  expect(told()).toBe(1);
+});
+
 /** What makes an execution come by a state that is to fail. */
 async function pathTo(workflow: string, state: string): Promise<Scenario> {
   switch (workflow) {
@@ -241,6 +263,8 @@ async function pathTo(workflow: string, state: string): Promise<Scenario> {
       return service(state.endsWith('Instance') ? 'instance' : 'cluster');
     case 'config-backup':
       return { ctx: { configuration: `${world.ctx.configuration}# ${randomBytes(8).toString('hex')}\n` } };
+    case 'watch':
+      return owing();
     case 'air-gap':
       return { ctx: { store: emptyVault(await temporaryDirectory()) } };
     default:

@@ -126,6 +126,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
         atLeastEvery: { backup: 26 },
         handlers: { record: handler },
         queues: { missed },
+        service: 'holdfast',
         replication: { bucketName: 'the-vault', replicaName: 'the-other-vault', minutes: 20 },
       });
     },

@@ -1,10 +1,12 @@
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { defineAll } from '../../core/schedules/define.ts';
 import { applyFile } from '../../core/schedules/file.ts';
+import { noticeOverdue } from '../../core/schedules/notice.ts';
 import { overdue } from '../../core/schedules/overdue.ts';
 import { listRuns, pruneRuns } from '../../core/schedules/runs.ts';
 import { addSchedule, changeSchedule, listSchedules, removeSchedule } from '../../core/schedules/store.ts';
 import { tick } from '../../core/schedules/tick.ts';
+import { connect } from '../../core/sql.ts';
 import { scheduleWorld } from './world.ts';
 
 const world = await scheduleWorld();
@@ -257,6 +259,51 @@ test('what has not come is told by the catalog, whoever was to start it', async 
   expect(await late('2026-03-01T05:00Z')).toEqual([]);
   expect(await late('2026-03-01T09:00Z')).toEqual([['two', '2026-03-01T08:00:00.000Z', now('2026-03-01T04:30Z')]]);
   expect((await late('2027-02-27T01:00Z')).map(([, due]) => due)).toContain('2027-01-01T02:00:00.000Z');
+  await client.query('delete from holdfast.tenant_backups');
+});
+
+test('a backup that has not come is told of once, and again when one has come and the next has not', async () => {
+  await add({ tenant: 'one', type: 'full', cron: '0 2 * * *', spread: 30, grace: 60 });
+  await add({ tenant: 'two', type: 'full', cron: '0 2 * * *', spread: 30, grace: 60 });
+  await client.query('update holdfast.tenant_backup_schedules set changed_at = $1', [new Date('2026-03-01T00:00Z')]);
+  const look = async (time: string, by: string) => {
+    const { owed, noticed } = await noticeOverdue(client, { now: now(time), by });
+    return [owed, ...noticed.map(({ schedule, due }) => `${schedule.tenant} ${new Date(due).toISOString()}`)];
+  };
+  const backup = (tenant: string, time: string) =>
+    client.query(
+      `insert into holdfast.tenant_backups (id, tenant, type, status, epoch, started_at)
+       values (gen_random_uuid()::text, $1, 'full', 'complete', gen_random_uuid(), $2)`,
+      [tenant, new Date(time)],
+    );
+  expect(await look('2026-03-01T03:29Z', 'a')).toEqual([0]);
+  await backup('two', '2026-03-01T02:10Z');
+  expect(await look('2026-03-01T03:45Z', 'b')).toEqual([1, 'one 2026-03-01T02:00:00.000Z']);
+  // The same look again, after it was cut off before anyone was told; then later ones, over days.
+  expect(await look('2026-03-01T03:45Z', 'b')).toEqual([1, 'one 2026-03-01T02:00:00.000Z']);
+  expect(await look('2026-03-01T04:00Z', 'c')).toEqual([1]);
+  expect(await look('2026-03-02T04:00Z', 'd')).toEqual([2, 'two 2026-03-02T02:00:00.000Z']);
+  expect(await look('2026-03-02T04:15Z', 'e')).toEqual([2]);
+  await backup('one', '2026-03-02T05:00Z');
+  expect(await look('2026-03-02T05:15Z', 'f')).toEqual([1]);
+  expect(await look('2026-03-03T04:00Z', 'g')).toEqual([2, 'one 2026-03-03T02:00:00.000Z']);
+  const { rows } = await client.query(
+    "select tenant, result, detail ->> 'noticedBy' as by from holdfast.tenant_backup_logs where step = 'schedule-owed' order by id",
+  );
+  expect(rows.map(({ tenant, result, by }) => `${tenant} ${result} ${by}`)).toEqual([
+    'one failed b',
+    'two failed d',
+    'one failed g',
+  ]);
+  // Two at once: one of them is the first.
+  await client.query('update holdfast.tenant_backup_schedules set owed_since = null, noticed_by = null');
+  const other = await connect(world.database.url);
+  const at = { now: now('2026-03-03T04:00Z') };
+  const both = await Promise.all([
+    noticeOverdue(client, { ...at, by: 'x' }),
+    noticeOverdue(other, { ...at, by: 'y' }),
+  ]).finally(() => other.end());
+  expect(both.map(({ noticed }) => noticed.length).sort()).toEqual([0, 2]);
   await client.query('delete from holdfast.tenant_backups');
 });
 

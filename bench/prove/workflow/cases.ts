@@ -263,6 +263,35 @@ const snapshot: Scenario = {
   },
 };
 
+const watch: Scenario = {
+  workflow: 'watch',
+  name: 'owed',
+  async prepare({ client, id }) {
+    const tenants = [1, 2, 3].map((n) => `${id} ${n}`);
+    await client.query(
+      `insert into holdfast.tenant_backup_schedules (name, tenant, type, cron, changed_at)
+       select 'nightly', tenant, 'full', '0 2 * * *', now() - interval '3 days' from unnest($1::text[]) tenant`,
+      [tenants],
+    );
+    return {
+      input: {},
+      check: async (ended) => {
+        succeeded(ended);
+        same((ended.output as { noticed: number }).noticed, 3, 'what was told');
+        const { rows } = await client.query(
+          "select tenant from holdfast.tenant_backup_logs where step = 'schedule-owed' and tenant = any($1) order by 1",
+          [tenants],
+        );
+        same(
+          rows.map(({ tenant }) => tenant),
+          tenants,
+          'lines in the log',
+        );
+      },
+    };
+  },
+};
+
 export const SCENARIOS: readonly Scenario[] = [
   made('full'),
   made('incremental'),
@@ -273,4 +302,5 @@ export const SCENARIOS: readonly Scenario[] = [
   airGap,
   config,
   snapshot,
+  watch,
 ];
