@@ -144,16 +144,19 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
                   (select max(x) + 1 from unnest(cut.extra) x), cut.extra) end)
 $$;
 
-create function holdfast.after_cut_sql(cut holdfast.cut) returns text
+-- `narrow`: only one tenant's, user's or record's rows are asked for, and the index on those and the time finds them. With a bound
+-- on xid beside it the planner would take the index on xid, and read what everyone has written since that was summarised.
+create function holdfast.after_cut_sql(cut holdfast.cut, narrow boolean) returns text
 language sql stable set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-  select format('c.xid >= %s and c.at >= (select holdfast.since((%L::timestamptz, %L::pg_snapshot, %L::bigint[])::holdfast.cut)) and not %s',
-                pg_snapshot_xmin(cut.snapshot), cut.moment, cut.snapshot, cut.extra, holdfast.in_cut_sql(cut))
+  select format('%sc.at >= (select holdfast.since((%L::timestamptz, %L::pg_snapshot, %L::bigint[])::holdfast.cut)) and not %s',
+                case when not narrow then format('c.xid >= %s and ', pg_snapshot_xmin(cut.snapshot)) end,
+                cut.moment, cut.snapshot, cut.extra, holdfast.in_cut_sql(cut))
 $$;
 
 -- In `high` and not in `low`. Nothing is written after it commits; a day allows for a clock that was set back.
-create function holdfast.window_sql(low holdfast.cut, high holdfast.cut) returns text
+create function holdfast.window_sql(low holdfast.cut, high holdfast.cut, narrow boolean) returns text
 language sql stable set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-  select format('%s and %s and c.at < %L::timestamptz', holdfast.after_cut_sql(low), holdfast.in_cut_sql(high), high.moment + interval '1 day')
+  select format('%s and %s and c.at < %L::timestamptz', holdfast.after_cut_sql(low, narrow), holdfast.in_cut_sql(high), high.moment + interval '1 day')
 $$;
 
 -- Whose history may be asked for: null is everyone's. A session that has set a tenant is held to it, whatever its role.
@@ -386,7 +389,7 @@ end $$;
 
 -- What changed after the cut, undone: common table expressions, of which the last, `name`, has for each record that changed what
 -- it was at the cut: `texts`, {column: text}, null where there was none. `filter` narrows the rows of the trail, alias c.
-create function holdfast.past_sql(t holdfast.tables, cut holdfast.cut, tenant text, filter text, name text) returns text
+create function holdfast.past_sql(t holdfast.tables, cut holdfast.cut, tenant text, filter text, narrow boolean, name text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select holdfast.fill($sql${name}_read as materialized (
     -- Apart from the window, whose order would draw the planner to an index that reads other tenants' changes.
@@ -414,7 +417,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       from {name}_ends e
       left join lateral (select {row} as texts from {live} and {own}) l on true
   )$sql$, jsonb_build_object(
-    'name', name, 'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'filter', filter, 'after', holdfast.after_cut_sql(cut),
+    'name', name, 'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'filter', filter, 'after', holdfast.after_cut_sql(cut, narrow),
     'column', holdfast.name_sql(t, 'e.key'), 'later', quote_literal(holdfast.came_later(t, cut)) || '::jsonb',
     'computed', quote_literal(holdfast.computed_later(t, cut)) || '::text[]',
     'missing', case when row_security_active(t.oid) then 'null::jsonb' else format('holdfast.broken(%L, e.record)', t.name) end,
@@ -477,7 +480,7 @@ begin
     -- With the names beside them, nulls speak for themselves.
     'known', case when marked then 'texts || coalesce(holdfast.redacted_in(texts), ''{}'')'
                   else format('holdfast.without_redacted(%L, texts)', t.name) end,
-    'past', holdfast.past_sql(t, cut, tenant, holdfast.equals_or_any_sql('c.record', record), 'past'),
+    'past', holdfast.past_sql(t, cut, tenant, holdfast.equals_or_any_sql('c.record', record), num_nonnulls(tenant, record) > 0, 'past'),
     'live', case when record is null then t.oid::regclass || ' t where true' else holdfast.live_sql(t, quote_literal(record)) end,
     'own', holdfast.tenant_sql(t, tenant, 't'), 'record', holdfast.record_sql(t.oid, t.rule -> 'key', 't'),
     'typed', holdfast.typed_sql(t.oid, 'texts')));
@@ -495,9 +498,11 @@ create function holdfast.diff_sql(
 returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  t  holdfast.tables := holdfast.protected(relation);
+  t       holdfast.tables := holdfast.protected(relation);
+  narrow  boolean;
 begin
   tenant := holdfast.scope(tenant);
+  narrow := num_nonnulls(tenant, record) > 0;
   perform holdfast.check_reach(t, low);
   if low.moment > high.moment then
     raise exception 'the difference runs from % back to %', holdfast.iso(low.moment), holdfast.iso(high.moment)
@@ -514,10 +519,11 @@ begin
   select record, case when before is null then 'insert' when after is null then 'delete' else 'update' end as action, before, after,
          array(select k from jsonb_object_keys(coalesce(after, before)) k where after -> k is distinct from before -> k) as columns
     from both_rows where before is distinct from after order by record collate "C"$sql$, jsonb_build_object(
-    'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'computed', quote_literal(holdfast.computed_later(t, low)) || '::text[]', 'window', holdfast.window_sql(low, high),
+    'id', t.id, 'mine', holdfast.tenant_of_trail_sql(tenant), 'computed', quote_literal(holdfast.computed_later(t, low)) || '::text[]',
+    'window', holdfast.window_sql(low, high, narrow),
     'filter', holdfast.equals_or_any_sql('c.record', record) || case when after is null then '' else format(' and c.record > %L', after) end,
-    'was', holdfast.past_sql(t, low, tenant, 'c.record in (select record from picked)', 'was'),
-    'is_now', holdfast.past_sql(t, high, tenant, 'c.record in (select record from picked)', 'is_now'),
+    'was', holdfast.past_sql(t, low, tenant, 'c.record in (select record from picked)', narrow, 'was'),
+    'is_now', holdfast.past_sql(t, high, tenant, 'c.record in (select record from picked)', narrow, 'is_now'),
     'row', holdfast.texts_sql(t.oid, 't'), 'live', holdfast.live_sql(t, 'w.record'), 'own', holdfast.tenant_sql(t, tenant, 't')));
 end $$;
 
@@ -544,8 +550,9 @@ $$;
 create function holdfast.activity_sql(user_id text, low holdfast.cut, high holdfast.cut, tenant text default null, tail text default '')
 returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select holdfast.changes_sql(format('%s and %s and %s %s', holdfast.equals_or_any_sql('c.user_id', user_id),
-                                     holdfast.tenant_of_trail_sql(holdfast.scope(tenant)), holdfast.window_sql(low, high), tail))
+  select holdfast.changes_sql(format('%s and %s and %s %s', holdfast.equals_or_any_sql('c.user_id', user_id), holdfast.tenant_of_trail_sql(own),
+                                     holdfast.window_sql(low, high, num_nonnulls(own, user_id) > 0), tail))
+    from holdfast.scope(tenant) own
 $$;
 
 create function holdfast.width(bucket text) returns interval
@@ -606,7 +613,7 @@ begin
          coalesce(f.deletes, 0)::bigint as deletes, coalesce(f.transactions, 0) as transactions, coalesce(f.users, 0) as users
     from generate_series(holdfast.bucket({low}, {width}, {zone}) at time zone {zone}, {high} at time zone {zone}, {width}) s
     left join filled f on f.bucket = s at time zone {zone} order by s$sql$, jsonb_build_object(
-    'mine', holdfast.tenant_of_trail_sql(tenant), 'window', holdfast.window_sql(low, high),
+    'mine', holdfast.tenant_of_trail_sql(tenant), 'window', holdfast.window_sql(low, high, num_nonnulls(tenant, user_id) > 0),
     'filter', holdfast.equals_or_any_sql('c.user_id', user_id) || case when table_id is null then '' else format(' and c.table_id = %s', table_id) end,
     'width', format('%L::interval', width), 'zone', quote_literal(zone),
     'low', format('%L::timestamptz', low.moment), 'high', format('%L::timestamptz', high.moment)));

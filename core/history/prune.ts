@@ -5,8 +5,8 @@ import { underLock } from './lock.ts';
 import { atSql } from './moments.ts';
 import type { SealKeys } from './seal/log.ts';
 import { notePruning } from './seal/pruneNote.ts';
-import { formatSnapshot } from './snapshots.ts';
 import type { Snapshot } from './types.ts';
+import { visibleSql } from './visibleSql.ts';
 
 export interface PruneReport {
   /** Months that were dropped, as partition names. */
@@ -74,9 +74,7 @@ async function dropMonths(client: Client, options: PruneOptions): Promise<PruneR
   for (const { name } of rows as { name: string }[]) {
     await client.query(`lock table holdfast.${ident(name)} in access exclusive mode`);
     const { rows: found } = await client.query(
-      `select coalesce(bool_and(pg_visible_in_snapshot(xid::text::xid8, $1::pg_snapshot)), true) as yes
-         from holdfast.${ident(name)}`,
-      [formatSnapshot(options.archivedTo)],
+      `select coalesce(bool_and(${visibleSql('xid', options.archivedTo)}), true) as yes from holdfast.${ident(name)}`,
     );
     // Months go in order: history must not have holes.
     (found[0].yes && kept.length === 0 ? archived : kept).push(name);

@@ -1,6 +1,11 @@
 /** What is undone, and what of others' later work stays. */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { advance } from '../../core/history/advance.ts';
+import { batch } from '../../core/restore/batch.ts';
+import { readSql } from '../../core/restore/undo/read.ts';
+import { select } from '../../core/restore/undo/scope.ts';
 import { applyUndo, previewUndo } from '../../core/restore/undo/undo.ts';
+import { connect } from '../../core/sql.ts';
 import { type World, world } from './world.ts';
 
 let w: World;
@@ -225,5 +230,23 @@ test('swapped unique values are swapped back, and user triggers rest', async () 
     expect(await w.rows('select age, note from person where id = 10')).toEqual([[30, 'first']]);
   } finally {
     await w.client.query('drop trigger stamp on public.person');
+  }
+});
+
+test('what commits while an undo is being prepared is taken back too, however early it was written', async () => {
+  await advance(w.client);
+  const time = await w.now();
+  const slow = await connect(w.ctx.databaseUrl!);
+  try {
+    await slow.query("begin; update public.plain set value = 'slow' where id = 1");
+    await w.as('bob', "update plain set value = 'BOB' where id = 2");
+    const selection = await select(w.client, w.bound, 'a', { kind: 'tenant', to: { time } });
+    await slow.query('commit');
+    await w.client.query('begin isolation level repeatable read');
+    const results = await batch(w.client, readSql('a', selection));
+    await w.client.query('rollback');
+    expect(results.at(-1)!.rows).toMatchObject([{ record: '1' }, { record: '2' }]);
+  } finally {
+    await slow.end();
   }
 });

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { ident, literal } from '../../sql.ts';
 import { parseSnapshot } from '../snapshots.ts';
+import { visibleSql } from '../visibleSql.ts';
 import { insertEntry, makeEntry } from './entry.ts';
 import { openLog, type SealKeys } from './log.ts';
 import { sealedTo } from './seal.ts';
@@ -19,12 +20,11 @@ export async function notePruning(
 ): Promise<readonly string[]> {
   const log = await openLog(client, ctx);
   if (!log.last || partitions.length === 0) return partitions;
-  const to = await sealedTo(client, log.last);
+  const to = parseSnapshot(await sealedTo(client, log.last));
   const going: string[] = [];
   for (const name of partitions) {
     const { rows } = await client.query(
-      `select not exists (select from holdfast.${ident(name)} t where not pg_visible_in_snapshot(t.xid::text::xid8, $1::pg_snapshot)) as sealed`,
-      [to],
+      `select not exists (select from holdfast.${ident(name)} t where not ${visibleSql('t.xid', to)}) as sealed`,
     );
     if (!rows[0].sealed) break;
     going.push(name);
@@ -38,7 +38,7 @@ export async function notePruning(
     `select t.seq::text as seq from holdfast.trail t
       where t.seq <= $1 and t.xid < $2 and t.tableoid <> all (array[${going.map((n) => `${literal(`holdfast.${ident(n)}`)}::regclass::oid`)}])
       order by t.seq`,
-    [through, parseSnapshot(to).xmax.toString()],
+    [through, to.xmax.toString()],
   );
   const entry = await makeEntry(ctx.keys, log.last, log.epoch, log.heads, {
     kind: 'prune',

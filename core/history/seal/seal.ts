@@ -5,7 +5,7 @@ import type { DataMap } from '../../datamap/types.ts';
 import { connect, transaction } from '../../sql.ts';
 import { advance } from '../advance.ts';
 import { isAtOrAfter, parseSnapshot } from '../snapshots.ts';
-import type { Snapshot } from '../types.ts';
+import { visibleSql } from '../visibleSql.ts';
 import { anchor } from './anchors.ts';
 import { Contexts, contextsOf } from './contexts.ts';
 import { insertEntry, makeEntry, type WrittenEntry } from './entry.ts';
@@ -173,8 +173,6 @@ function leafOfText(text: string, salts: Buffer, saltAt: number, contexts: Conte
 
 /** Rows that `to` sees and `from` does not, in a form that the index on xid serves. Both are text forms of pg_snapshot. */
 function between(from: string, to: string): string {
-  const sees = (s: Snapshot) =>
-    `pg_visible_in_snapshot(t.xid::text::xid8, '${s.xmin}:${s.xmax}:${s.xip.join(',')}'::pg_snapshot)`;
   const [begin, end] = [parseSnapshot(from), parseSnapshot(to)];
-  return `t.xid >= ${begin.xmin} and t.xid < ${end.xmax} and not ${sees(begin)} and ${sees(end)}`;
+  return `t.xid >= ${begin.xmin} and t.xid < ${end.xmax} and not ${visibleSql('t.xid', begin)} and ${visibleSql('t.xid', end)}`;
 }

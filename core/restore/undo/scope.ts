@@ -3,14 +3,13 @@
 import { didYouMean } from '../../datamap/suggest.ts';
 import type { BoundMap, BoundTable } from '../../datamap/types.ts';
 import { ConfigError, RestoreError } from '../../errors.ts';
-import { earliest } from '../../history/changes.ts';
 import { resolveCut } from '../../history/cuts.ts';
 import { recordText } from '../../history/record.ts';
 import { findRestorePoint } from '../../history/restorePoints.ts';
-import { formatSnapshot } from '../../history/snapshots.ts';
 import { asRefusal } from '../../history/travel/errors.ts';
 import { inOrder } from '../../history/travel/subject.ts';
 import type { Cut } from '../../history/types.ts';
+import { inCutSql, sinceSql } from '../../history/visibleSql.ts';
 import { parseMoment } from '../../moment.ts';
 import { type Client, joinTableName, splitTableName } from '../../sql.ts';
 import type { To, UndoScope } from './types.ts';
@@ -49,10 +48,10 @@ export async function select(client: Client, bound: BoundMap, tenant: string, sc
     }
     case 'user': {
       const cut = await toCut(client, tenant, scope.since);
-      const undone = `(c.user_id = ${quote(scope.user)} and ${after(client, cut)})`;
+      const undone = `(c.user_id = ${quote(scope.user)} and ${unseen(cut)})`;
       return {
         undone,
-        where: [undone, ...(await since(client, cut)), ...inTables(bound, scope.tables)],
+        where: [`c.user_id = ${quote(scope.user)}`, ...after(cut), ...inTables(bound, scope.tables)],
         others: true,
         cut,
       };
@@ -69,8 +68,7 @@ export async function select(client: Client, bound: BoundMap, tenant: string, sc
       const names = records.map(quote).join(', ');
       return {
         undone: 'true',
-        // Without a bound on xid: for a moment ago its index looks best to the planner, and reads everything since.
-        where: [`c.table_id = ${table.id}`, `c.record in (${names})`, unseen(client, cut)],
+        where: [`c.table_id = ${table.id}`, `c.record in (${names})`, unseen(cut)],
         others: false,
         cut,
         named: { table, records },
@@ -82,14 +80,14 @@ export async function select(client: Client, bound: BoundMap, tenant: string, sc
       const cut = await toCut(client, tenant, scope.to);
       return {
         undone: 'true',
-        where: [`c.table_id = ${table.id}`, after(client, cut), ...(await since(client, cut))],
+        where: [`c.table_id = ${table.id}`, ...after(cut)],
         others: false,
         cut,
       };
     }
     case 'tenant': {
       const cut = await toCut(client, tenant, scope.to);
-      return { undone: 'true', where: [after(client, cut), ...(await since(client, cut))], others: false, cut };
+      return { undone: 'true', where: after(cut), others: false, cut };
     }
   }
 }
@@ -99,20 +97,14 @@ async function toCut(client: Client, tenant: string, to: To): Promise<Cut> {
   return resolveCut(client, parseMoment(to.time));
 }
 
-/** Condition over a change `c`: it was committed after the cut. */
-const after = (client: Client, cut: Cut): string => `(c.xid >= ${cut.snapshot.xmin} and ${unseen(client, cut)})`;
+/**
+ * Condition over a change `c`: it was committed after the cut. Without a bound on xid: for a moment ago its index looks best to the
+ * planner, and reads what everyone has written since.
+ */
+const unseen = (cut: Cut): string => `not ${inCutSql('c.xid', cut)}`;
 
-function unseen(client: Client, cut: Cut): string {
-  const sees = `pg_visible_in_snapshot(c.xid::text::xid8, ${client.escapeLiteral(formatSnapshot(cut.snapshot))}::pg_snapshot)`;
-  const extra = cut.extra.length > 0 ? ` or c.xid = any ('{${cut.extra.join(',')}}'::bigint[])` : '';
-  return `not (${sees}${extra})`;
-}
-
-/** A bound that lets an index on time be used. */
-async function since(client: Client, cut: Cut): Promise<string[]> {
-  const at = await earliest(client, cut.snapshot);
-  return at ? [`c.at >= ${client.escapeLiteral(at)}::timestamptz`] : [];
-}
+/** The same, with a bound that lets an index on time be used. */
+const after = (cut: Cut): string[] => [unseen(cut), `c.at >= ${sinceSql(cut.snapshot)}`];
 
 /**
  * A session may have several contexts (it logged in half-way, its address changed). Its changes are found through the index
