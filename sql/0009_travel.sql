@@ -19,16 +19,16 @@ $$;
 
 -- Closes the present moment, where that is harmless, and returns the last that is closed. Closing takes a lock until the
 -- transaction ends, so it is not done in one that has been open for a while: somebody may be sitting before it.
-create function holdfast.present() returns holdfast.horizons
+create function holdfast.present() returns holdfast.closed_moment
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  last  holdfast.horizons;
+  last  holdfast.closed_moment;
 begin
   if clock_timestamp() - transaction_timestamp() < interval '1 second' and not current_setting('transaction_read_only')::boolean
      and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
     return holdfast.advance();
   end if;
-  select * into last from holdfast.horizons h order by h.id desc limit 1;
+  select h.id, h.until, h.snapshot into last from holdfast.horizons h order by h.id desc limit 1;
   return last;
 end $$;
 
@@ -36,6 +36,7 @@ end $$;
 create function holdfast.resolve_cut(moment timestamptz) returns holdfast.cut
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  last  holdfast.closed_moment;
   base  holdfast.horizons;
   next  holdfast.horizons;
 begin
@@ -43,14 +44,14 @@ begin
     raise exception '% is in the future', holdfast.iso(moment)
       using errcode = 'HF011', detail = format('The nearest moment is %s.', holdfast.iso(clock_timestamp()));
   end if;
-  select * into base from holdfast.horizons h order by h.id desc limit 1;
-  if moment is null or base.until < moment then
-    base := holdfast.present();
+  select h.id, h.until, h.snapshot into last from holdfast.horizons h order by h.id desc limit 1;
+  if moment is null or last.until < moment then
+    last := holdfast.present();
     if moment is null then
-      return (base.until, base.snapshot, '{}'::bigint[])::holdfast.cut;
-    elsif base.until < moment then
-      raise exception 'history is closed up to %, which is before %', holdfast.iso(base.until), holdfast.iso(moment)
-        using errcode = 'HF013', detail = format('The nearest moment is %s.', holdfast.iso(base.until)),
+      return (last.until, last.snapshot, '{}'::bigint[])::holdfast.cut;
+    elsif last.until < moment then
+      raise exception 'history is closed up to %, which is before %', holdfast.iso(last.until), holdfast.iso(moment)
+        using errcode = 'HF013', detail = format('The nearest moment is %s.', holdfast.iso(last.until)),
               hint = 'Ask in a new transaction that may write, READ COMMITTED; or run "holdfast maintain" every minute.';
     end if;
   end if;
