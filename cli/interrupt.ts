@@ -7,7 +7,7 @@ const GRACE_MS = 10_000;
 const ONE_PRESS_MS = 500;
 
 /** Not an error of the domain: no step may take it for a fault that it found, and go on. */
-export class Interrupted extends Error {
+class Interrupted extends Error {
   readonly code = 'HF_INTERRUPTED';
   readonly action: string;
   readonly details = {};

@@ -59,7 +59,7 @@ function path(request: RestoreRequest): string {
 }
 
 /** Four lines: the path, what each step is, who took it, when. */
-export function timeline(request: RestoreRequest): string {
+function timeline(request: RestoreRequest): string {
   const all = steps(request);
   const cells = all.map((s) => [s.title, s.by ?? '', s.at ? short(s.at) : '']);
   const widths = cells.map((lines) => Math.max(...lines.map((line) => clip(line, 24).length)) + 3);
@@ -90,7 +90,7 @@ export function timeline(request: RestoreRequest): string {
 const short = (iso: string): string => iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
 
 /** What is restored, in a few words. */
-export function subject(r: RestoreRequest): string {
+function subject(r: RestoreRequest): string {
   if (r.kind === 'undo') return undoSubject(r.request as UndoArguments);
   if (r.kind === 'transfer') {
     const { from, to, tables } = r.request as TransferArguments;

@@ -58,7 +58,7 @@ export function* visit(machine: Machine, around?: State): Generator<Visit> {
   }
 }
 
-export const innerMachines = (state: State): readonly Machine[] => [
+const innerMachines = (state: State): readonly Machine[] => [
   ...(state.ItemProcessor ? [state.ItemProcessor] : []),
   ...(state.Branches ?? []),
 ];

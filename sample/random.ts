@@ -2,7 +2,7 @@
 import { Random } from '../bench/prove/suite.ts';
 
 /** A good 32-bit mixer (lowbias32): a bijection, so different inputs stay different. */
-export function mix(n: number): number {
+function mix(n: number): number {
   let x = n >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
   x = Math.imul(x ^ (x >>> 15), 0x735a2d97);

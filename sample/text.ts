@@ -12,7 +12,7 @@ const SYLLABLES =
   );
 
 /** `Fernandez`, and now and then a name that no list has. */
-export function familyName(random: Random): string {
+function familyName(random: Random): string {
   if (random.chance(0.7)) return random.pick(FAMILY_NAMES);
   const made =
     Array.from({ length: 2 + random.int(2) }, () => random.pick(SYLLABLES)).join('') +

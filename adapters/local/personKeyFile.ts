@@ -13,7 +13,6 @@ import { crc32 } from 'node:zlib';
 import { KeyError } from '../../core/errors.ts';
 import { syncFolder } from './durableFile.ts';
 
-export const WRAPPED_BYTES = 60;
 const HEADER_BYTES = 24;
 const RECORD_BYTES = 84;
 const STATE = 16;

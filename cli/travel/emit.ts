@@ -2,7 +2,7 @@
 import type { Placed } from '../../core/history/travel/types.ts';
 
 /** A value as CSV has it: NULL is empty, an empty text is quoted, as PostgreSQL's COPY writes and reads them. */
-export function csvField(value: unknown): string {
+function csvField(value: unknown): string {
   if (value === null || value === undefined) return '';
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return text === '' || /[",\r\n]/.test(text) || text === '\\.' ? `"${text.replaceAll('"', '""')}"` : text;

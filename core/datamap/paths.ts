@@ -33,7 +33,7 @@ const OWNING = new Set(
  * From the name of the columns, what happens to the row when the person is deleted, and whether it can be without one.
  * A row that outlives the person under another's name (a team and its coach) only names them.
  */
-export function grade(columns: readonly string[], onDelete: CatalogForeignKey['onDelete'], required: boolean): Grade {
+function grade(columns: readonly string[], onDelete: CatalogForeignKey['onDelete'], required: boolean): Grade {
   const named = columns.flatMap(words);
   if (named.some((word) => ACTING.has(word))) return 'acts';
   if (onDelete === 'cascade') return 'owns';

@@ -65,43 +65,21 @@ export function tenantPredicate(
   param: string,
   options: { many?: boolean } = {},
 ): string {
-  return ownerPredicate(bound, table, 'tenant', alias, param, options);
-}
-
-/** The same for the rows of one person or of an array of persons. */
-export function personPredicate(
-  bound: BoundMap,
-  table: BoundTable,
-  alias: string,
-  param: string,
-  options: { many?: boolean } = {},
-): string {
-  return ownerPredicate(bound, table, 'person', alias, param, options);
-}
-
-function ownerPredicate(
-  bound: BoundMap,
-  table: BoundTable,
-  what: Owner,
-  alias: string,
-  param: string,
-  options: { many?: boolean },
-): string {
   const build = (at: BoundTable, as: string, depth: number): string => {
-    const reach = at[what];
+    const reach = at.tenant;
     if (!reach) return 'false';
     if (reach.kind === 'column') {
       const value = options.many ? `any(${param})` : param;
       return `${ident(as)}.${ident(reach.column)} ${equalsOf(at, reach.column)} ${value}`;
     }
     const parent = tableNamed(bound, reach.parent);
-    const inner = `${alias}_${what}_${depth}`;
+    const inner = `${alias}_tenant_${depth}`;
     return (
       `exists (select from ${qualified(parent.schema, parent.relname)} as ${ident(inner)}` +
       ` where ${joinCondition(parent, inner, reach, as)} and ${build(parent, inner, depth + 1)})`
     );
   };
-  reachPath(bound, table, what); // refuses a circle before the recursion would follow it
+  reachPath(bound, table, 'tenant'); // refuses a circle before the recursion would follow it
   return build(table, alias, 1);
 }
 

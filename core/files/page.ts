@@ -13,7 +13,7 @@ import { personKeys } from '../snapshot/readSlab.ts';
 import { openSplit, type SplitSlab, sealSlab } from '../snapshot/slab.ts';
 import type { FileEntry, FilePage, FileState } from './types.ts';
 
-export const PAGE_TABLE = 'holdfast.files';
+const PAGE_TABLE = 'holdfast.files';
 const OPEN = ['set', 'content', 'stored', 'tenant_key'] as const;
 const SEALED = ['path', 'size', 'sha256', 'token', 'since', 'state', 'about'] as const;
 

@@ -8,7 +8,7 @@ import type { Change, Text } from './types.ts';
 const OLD = '\0redacted, old';
 const NEW = '\0redacted, new';
 
-export const isRedacted = (value: Text | undefined): boolean => value === OLD || value === NEW;
+const isRedacted = (value: Text | undefined): boolean => value === OLD || value === NEW;
 
 /** For people to read. */
 export const shownText = (value: Text): Text => (isRedacted(value) ? '(redacted)' : value);

@@ -3,14 +3,6 @@ import { type Moment, parseMoment } from '../moment.ts';
 import type { Client } from '../sql.ts';
 import { atSql } from './moments.ts';
 
-/** Table oid -> Holdfast's id, of the tables that are there. */
-export async function tableIds(client: Client): Promise<Map<number, number>> {
-  const { rows } = await client.query(
-    'select oid::int8::text as oid, id from holdfast.tables where dropped_at is null',
-  );
-  return new Map(rows.map((row) => [Number(row.oid), row.id as number]));
-}
-
 export interface ProtectedTable {
   readonly id: number;
   readonly name: string;

@@ -3,7 +3,7 @@ import type { Moment } from '../moment.ts';
 import type { KeyAge, KeyService } from '../ports.ts';
 
 /** A key should be changed this often. */
-export const ROTATION_DAYS = 90;
+const ROTATION_DAYS = 90;
 /** A service that rotates by itself is given these days more before anybody is troubled. */
 const GRACE_DAYS = 7;
 

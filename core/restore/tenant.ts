@@ -199,7 +199,7 @@ async function requireTenant(client: Client, bound: BoundMap, tenant: string): P
   throw await unknownTenant(client, bound, tenant, RestoreError);
 }
 
-export async function currentXid(client: Client): Promise<string> {
+async function currentXid(client: Client): Promise<string> {
   return (await client.query('select pg_current_xact_id()::text as xid')).rows[0].xid as string;
 }
 

@@ -97,7 +97,7 @@ async function claim(client: pg.Client, ids: readonly string[], now: number): Pr
 }
 
 /** The same run has the same id however often it is begun, so that its workflow runs once. */
-export const executionId = (scheduleId: string, due: number): string =>
+const executionId = (scheduleId: string, due: number): string =>
   `schedule-${scheduleId}-${new Date(due).toISOString().slice(0, 16).replaceAll(/[-:]/g, '')}`;
 
 async function beginOne(

@@ -4,7 +4,7 @@ import { epochSql } from './store.ts';
 import type { Run } from './types.ts';
 
 /** How long a run that has ended is kept. */
-export const KEPT_DAYS = 35;
+const KEPT_DAYS = 35;
 const BATCH = 10_000;
 
 export interface RunFilter {

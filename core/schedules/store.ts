@@ -61,7 +61,7 @@ export async function listSchedules(
 }
 
 /** @throws ConfigError HF_SCHEDULE_UNKNOWN, with the names that there are */
-export async function findSchedule(client: pg.ClientBase, tenant: string | null, name: string): Promise<Schedule> {
+async function findSchedule(client: pg.ClientBase, tenant: string | null, name: string): Promise<Schedule> {
   const { rows } = await client.query<Row>(
     `select ${SCHEDULE_COLUMNS} from holdfast.tenant_backup_schedules s
       where s.removed_at is null and s.tenant is not distinct from $1 and s.name = $2`,

@@ -105,7 +105,7 @@ function byKindAndName(a: SchemaObject, b: SchemaObject): number {
 }
 
 /** SHA-256 of the structure, in an order that no locale changes. Rights and contents are no part of it. */
-export function fingerprint(objects: readonly SchemaObject[]): string {
+function fingerprint(objects: readonly SchemaObject[]): string {
   const hash = createHash('sha256');
   for (const { kind, name, sql } of objects) {
     if (!NOT_STRUCTURE.has(kind)) hash.update(`${JSON.stringify([kind, name, ...sql])}\n`);

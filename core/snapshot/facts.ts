@@ -2,7 +2,6 @@
 import type pg from 'pg';
 import type { BoundMap } from '../datamap/types.ts';
 import type { BaseFacts } from './base.ts';
-import type { ManifestTable } from './types.ts';
 
 export interface DatabaseFacts extends Pick<BaseFacts, 'epoch' | 'current' | 'tables'> {
   readonly server: { readonly version: number; readonly database: string };
@@ -48,9 +47,4 @@ export async function readFacts(
       barriers: byId.get(id)?.barriers ?? [],
     })),
   };
-}
-
-/** Entries for `manifest.tables`. */
-export function manifestTables(facts: DatabaseFacts, rows: ReadonlyMap<string, number>): ManifestTable[] {
-  return facts.tables.map(({ name, id, version }) => ({ name, id, version, rows: rows.get(name) ?? 0 }));
 }

@@ -30,7 +30,7 @@ export async function keyBoundaries(
   return rangesBetween(rows.map((row) => row.cut));
 }
 
-export function rangesBetween(cuts: readonly (readonly string[])[]): KeyRange[] {
+function rangesBetween(cuts: readonly (readonly string[])[]): KeyRange[] {
   return [...cuts, null].map((to, i) => ({ from: i === 0 ? null : cuts[i - 1]!, to }));
 }
 

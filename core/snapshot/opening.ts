@@ -42,7 +42,7 @@ export interface OpenRun {
   readonly note?: string;
 }
 
-export const CHUNK_BYTES = 32 << 20;
+const CHUNK_BYTES = 32 << 20;
 /** A killed run older than this is not continued: what it read would make the log needlessly long. */
 const RESUME_HOURS = 24;
 

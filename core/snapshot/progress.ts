@@ -47,7 +47,7 @@ export interface ChunkDone {
 type Unsigned = RunPlan | ChunkDone;
 type StoreAndKeys = { readonly store: ObjectStore; readonly keys: KeyService };
 
-export const progressFolder = (tenant: string | null): string =>
+const progressFolder = (tenant: string | null): string =>
   `progress/${tenant === null ? '_database' : pathOfTenant(tenant)}/`;
 const recordName = (tenant: string | null, backup: string, number: number): string =>
   `${progressFolder(tenant)}${backup}/${String(number).padStart(5, '0')}.json`;

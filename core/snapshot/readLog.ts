@@ -12,7 +12,7 @@ import type { RowSource } from './rowSource.ts';
 
 /** Pseudo-tables of a log slab; docs/backup-format.md describes their columns. */
 export const TRAIL = 'holdfast.trail';
-export const ACTORS = 'holdfast.actors';
+const ACTORS = 'holdfast.actors';
 
 export interface LogSpec {
   /** `holdfast.horizons.id`: exclusive, inclusive. */

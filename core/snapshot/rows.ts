@@ -87,7 +87,7 @@ function skipRows(text: Buffer, from: number, count: number): number {
   return at;
 }
 
-export function countRows(text: Uint8Array): number {
+function countRows(text: Uint8Array): number {
   let rows = 0;
   for (let i = 0; i < text.length; i++) if (text[i] === NEWLINE) rows++;
   if (text.length > 0 && text[text.length - 1] !== NEWLINE) rows++;

@@ -1,7 +1,7 @@
 /** Finding one's way in the bytes of COPY text rows. These run for every row of a backup, so they compare words. */
 import { Buffer } from 'node:buffer';
 
-export const TAB = 9;
+const TAB = 9;
 export const NEWLINE = 10;
 export const BACKSLASH = 92;
 export const CAPITAL_N = 78;

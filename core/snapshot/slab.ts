@@ -136,7 +136,7 @@ export async function openSplit(bytes: Buffer, { backupKey, persons, expect }: S
 }
 
 /** Everything but the capsules' content, checked as far as the backup key reaches. */
-export async function openDirectory(
+async function openDirectory(
   bytes: Buffer,
   backupKey: Buffer,
   expect: SlabPlace,

@@ -145,7 +145,7 @@ function asChange(table: FoldTable, record: string, change: LoggedText): Change 
 }
 
 /** Lines of COPY text, without their newlines. */
-export function* lines(data: Buffer): Generator<string> {
+function* lines(data: Buffer): Generator<string> {
   for (let from = 0; from < data.length; ) {
     const end = data.indexOf(10, from);
     const stop = end < 0 ? data.length : end;

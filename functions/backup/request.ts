@@ -4,7 +4,7 @@ import type { BackupOptions } from '../../core/snapshot/opening.ts';
 
 const names = z.array(z.string().min(1)).min(1).nullable().default(null);
 
-export const backupRequest = z.strictObject({
+const backupRequest = z.strictObject({
   /** null: everything */
   tenant: z.string().min(1).nullable().default(null),
   type: z.enum(['full', 'incremental', 'differential', 'transaction_log']).default('full'),

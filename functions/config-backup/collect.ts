@@ -9,8 +9,8 @@ import { type Client, connect } from '../../core/sql.ts';
 import { execution } from '../backup/request.ts';
 import { lambda, type TaskContext, task } from '../task.ts';
 
-export const FOLDER = 'config/';
-export const FORMAT = 'holdfast-config';
+const FOLDER = 'config/';
+const FORMAT = 'holdfast-config';
 
 /** Keeps the configuration, signed, when it is not what was kept last: holdfast.yaml, schedules, holds, what is installed. */
 export const work = task({

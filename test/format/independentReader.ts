@@ -12,7 +12,7 @@ interface Json {
   [key: string]: any;
 }
 
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   const keys = Object.keys(value).sort();
@@ -32,7 +32,7 @@ function gcm(
   return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
 }
 
-export function unwrap(key: Uint8Array, context: Json, wrapped: Buffer): Buffer {
+function unwrap(key: Uint8Array, context: Json, wrapped: Buffer): Buffer {
   const end = wrapped.length - 16;
   return gcm(key, wrapped.subarray(0, 12), canonical(context), wrapped.subarray(12, end), wrapped.subarray(end));
 }

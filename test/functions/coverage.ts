@@ -36,7 +36,7 @@ const choices = (workflow: string): Set<string> =>
   new Set([...visit(readDefinition(workflow))].filter(({ state }) => state.Type === 'Choice').map(({ name }) => name));
 
 /** Every state, every way out of a choice, every catch. */
-export function parts(workflow: string): string[] {
+function parts(workflow: string): string[] {
   const all = [...visit(readDefinition(workflow))].flatMap(({ name, state }) => [
     `${workflow}: ${name}`,
     ...[...(state.Choices ?? []).map(({ Next }) => Next), ...(state.Default ? [state.Default] : [])].map(

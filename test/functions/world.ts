@@ -18,7 +18,7 @@ export interface WorkflowWorld extends Omit<World, 'ctx'> {
   open(props?: Partial<LocalWorkflowsProps>): Promise<LocalWorkflows>;
 }
 
-export const noReplicas: Replicas = { state: async () => 'none' };
+const noReplicas: Replicas = { state: async () => 'none' };
 
 export async function makeWorkflowWorld(directory: string, serverUrl?: string): Promise<WorkflowWorld> {
   const world = await makeWorld({ directory, ...(serverUrl ? { serverUrl } : {}) });

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { crossing, readVersions } from '../../core/history/crossing.ts';
-import { openShop, type Shop } from './support.ts';
+import { bind } from '../../core/datamap/bind.ts';
+import { Crossing } from '../../core/restore/crossing.ts';
+import { openShop, type Shop, shopMap } from './support.ts';
+import { readVersions } from './versions.ts';
 
 let shop: Shop;
 let docs: number;
@@ -13,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => shop.database.drop());
 
 const latest = async () => (await readVersions(shop.client, docs)).at(-1)!;
+const loadCrossing = async () => Crossing.load(shop.client, (await bind(shop.client, shopMap)).tables);
 const alter = (statement: string) => shop.client.query(`alter table ${statement}`);
 
 test('columns are renamed, added with a constant, dropped: history crosses', async () => {
@@ -22,19 +25,14 @@ test('columns are renamed, added with a constant, dropped: history crosses', asy
   await alter('shop.docs drop column amount');
   await shop.client.query("update shop.docs set heading = 'uno', state = 'final'");
   expect(await shop.changes()).toEqual(['docs U 1 a {"state":["draft","final"],"heading":["one","uno"]}']);
-  const versions = await readVersions(shop.client, docs);
-  expect(crossing(versions, 1, versions.length)).toEqual({
-    possible: true,
-    columns: {
-      id: { from: 'id' },
-      tenant: { from: 'tenant' },
-      heading: { from: 'title' },
-      state: { constant: 'draft' },
-      note: { constant: null },
-    },
-    lost: ['amount'],
-  });
-  expect(crossing(versions, versions.length, 1)).toMatchObject({ possible: true, lost: ['state', 'note'] });
+  const crossing = await loadCrossing();
+  const names = ['id', 'tenant', 'title', 'amount'].map((name) => crossing.nameNow(docs, 1, name));
+  expect(names).toEqual(['id', 'tenant', 'heading', undefined]);
+  expect(crossing.missing(docs, 1)).toEqual({ state: 'draft', note: null });
+  expect(() => crossing.checkFrom(docs, 1, 'ignore')).not.toThrow();
+  expect(() => crossing.checkFrom(docs, 1, 'refuse')).toThrow(
+    expect.objectContaining({ code: 'HF_SCHEMA_CHANGED', details: expect.objectContaining({ columns: ['amount'] }) }),
+  );
 });
 
 test('the table, its schema and its parent are renamed', async () => {
@@ -57,8 +55,10 @@ test('widening crosses; anything that may compute values does not, and says so',
   expect((await latest()).barrier).toBe('column heading was changed from text to character varying(40)');
   await alter('shop.docs add column token uuid not null default gen_random_uuid()');
   expect((await latest()).barrier).toBe('column token was added with a value of its own in each row');
-  const versions = await readVersions(shop.client, docs);
-  expect(crossing(versions, 1, versions.length)).toMatchObject({ possible: false, table: 'shop.docs' });
+  const crossing = await loadCrossing();
+  expect(() => crossing.checkFrom(docs, 1, 'ignore')).toThrow(
+    expect.objectContaining({ code: 'HF_SCHEMA_CHANGED', details: expect.objectContaining({ table: 'shop.docs' }) }),
+  );
 });
 
 test('a dropped table keeps its history and does not stop anything', async () => {

@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import { bind } from '../../core/datamap/bind.ts';
-import { readVersions } from '../../core/history/crossing.ts';
 import { install } from '../../core/history/install.ts';
 import { maintain } from '../../core/history/maintain.ts';
 import { beginMaintenance, endMaintenance } from '../../core/restore/requests/maintenance.ts';
 import { connect } from '../../core/sql.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { SHOP, shopMap } from './support.ts';
+import { readVersions } from './versions.ts';
 
 let database: TestDatabase;
 let admin: pg.Client;

@@ -1,7 +1,6 @@
 /** A minimal and a maximal example of each construct, for snapshots. Functions are not bundled. */
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
-import { parseSettings } from '../../core/datamap/settings.ts';
 import { WORKFLOWS } from '../../functions/catalogue.ts';
 import { Alarms } from '../../lib/constructs/alarms.ts';
 import { importNetwork } from '../../lib/constructs/database.ts';
@@ -22,9 +21,8 @@ import { Workflow } from '../../lib/constructs/workflow.ts';
 import { Installation } from '../../lib/installation.ts';
 import { ACCOUNT, PRIMARY, SECONDARY } from './world.ts';
 
-export const MAP = 'sample/holdfast.yaml';
-export const SETTINGS = parseSettings('version: 1\n');
-export const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
+const MAP = 'sample/holdfast.yaml';
+const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
 export const keyArn = (id: string, region = PRIMARY): string => `arn:aws:kms:${region}:${ACCOUNT}:key/${id}`;
 
 type Build = (scope: Construct) => void;

@@ -21,7 +21,7 @@ export const TENANT: Readonly<Record<string, string>> = {
 export const SHARED = ['countries', 'plans'];
 
 /** Column lists, generated columns left out, in the order of the table. */
-export async function columnsOf(client: pg.Client): Promise<Map<string, string>> {
+async function columnsOf(client: pg.Client): Promise<Map<string, string>> {
   const { rows } = await client.query(
     `select c.table_name::text as name, string_agg(quote_ident(c.column_name), ', ' order by c.ordinal_position) as columns
        from information_schema.columns c join information_schema.tables t using (table_schema, table_name)

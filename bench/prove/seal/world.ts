@@ -40,9 +40,9 @@ const SCHEMA = `
   create table app.rates (code text primary key, rate numeric);
 `;
 
-export const TENANTS = ['acme', 'blue', 'corn', 'dune'];
+const TENANTS = ['acme', 'blue', 'corn', 'dune'];
 /** Values that a format of lines could trip over. */
-export const WILD = [
+const WILD = [
   'Ada',
   'O\'Brien "the"',
   'tab\there',

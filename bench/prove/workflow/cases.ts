@@ -39,7 +39,7 @@ export interface Scenario {
   }>;
 }
 
-export function must(holds: boolean, message: string): asserts holds {
+function must(holds: boolean, message: string): asserts holds {
   if (!holds) throw new Error(message);
 }
 
@@ -48,7 +48,7 @@ const same = (got: unknown, expected: unknown, what: string): void => {
   must(a === b, `${what}: ${a} instead of ${b}`.slice(0, 600));
 };
 
-export const write = (client: pg.Client): Promise<unknown> =>
+const write = (client: pg.Client): Promise<unknown> =>
   client.query("update public.journal_entries set title = title || '.' where length(body) % 5 = 1");
 
 async function manifests(ctx: Pick<WorkflowContext, 'store' | 'keys'>): Promise<Manifest[]> {

@@ -7,7 +7,7 @@ import { sampleMap } from '../../../sample/map.ts';
 import type { BenchServer } from './peers.ts';
 
 /** At scale 1 about 900 MB as COPY text: 500 tenants of 20 people. */
-export const sampleSize = (scale: number) => ({
+const sampleSize = (scale: number) => ({
   tenants: Math.max(2, Math.round(500 * scale)),
   usersPerTenant: 20,
   entriesPerUser: 50,

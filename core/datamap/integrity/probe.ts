@@ -4,7 +4,7 @@ import type { TableName } from '../types.ts';
 import type { Unchecked } from './types.ts';
 
 /** Counting stops here: whether it is 1,000 rows or a million does not change what to do. */
-export const ENOUGH = 1000;
+const ENOUGH = 1000;
 const SAMPLES = 5;
 
 export interface Found {

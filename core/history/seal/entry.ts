@@ -22,7 +22,7 @@ export interface WrittenEntry {
 }
 
 /** SHA-256 of the document and its newline: what `sha256sum` says of an anchor in the store. */
-export const entryDigest = (document: string): string => hash('sha256', `${document}\n`, 'hex');
+const entryDigest = (document: string): string => hash('sha256', `${document}\n`, 'hex');
 
 export const segmentDigest = (header: string): string => hash('sha256', `holdfast-segment-1\n${header}`, 'hex');
 

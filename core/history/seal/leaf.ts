@@ -62,7 +62,7 @@ export function parseLine(line: string): Line {
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
 
 /** A field of COPY's text format as the text it stands for. */
-export const unescapeCopy = (field: string): string => field.replace(/\\(.)/g, (_, c: string) => ESCAPES[c] ?? c);
+const unescapeCopy = (field: string): string => field.replace(/\\(.)/g, (_, c: string) => ESCAPES[c] ?? c);
 
 export const fieldText = (field: string): string | null => (field === '\\N' ? null : unescapeCopy(field));
 
