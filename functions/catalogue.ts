@@ -19,6 +19,8 @@ export interface HandlerEntry {
   readonly store: StoreRight;
   readonly keys: KeyRight;
   readonly persons: PersonRight;
+  /** Reads users' files in their buckets. @default false */
+  readonly sources?: boolean;
   /** Longest that one call takes; Lambda allows 900. */
   readonly seconds: number;
   /** MiB */
@@ -190,6 +192,26 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     values: ['topic'],
     actions: ['sns:Publish'],
     place: 'air-gapped',
+  },
+  {
+    name: 'files',
+    handlers: {
+      plan: handler('files/plan', { database: true, store: 'write', keys: 'sign', seconds: 900, memory: 1024 }),
+      copy: handler('files/copy', {
+        ...MAKING,
+        sources: true,
+        seconds: 900,
+        memory: 2048,
+        concurrency: 8,
+      }),
+      finish: handler('files/finish', { database: true, store: 'write', keys: 'sign', seconds: 900, memory: 2048 }),
+      verify: handler('files/verify', { store: 'read', keys: 'use', seconds: 900, memory: 1024 }),
+      replicate: handler('files/replicate', { store: 'read', keys: 'use', seconds: 900, memory: 1024 }),
+      summarise: handler('files/summarise', { store: 'read', keys: 'use', memory: 1024 }),
+      record: handler('files/record', { database: true }),
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
   },
   {
     name: 'config-backup',

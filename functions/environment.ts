@@ -9,6 +9,7 @@ import { systemClock } from '../adapters/local/systemClock.ts';
 import { parseMap } from '../core/datamap/parse.ts';
 import { parseSettings } from '../core/datamap/settings.ts';
 import { ConfigError } from '../core/errors.ts';
+import type { FileSource } from '../core/files/source.ts';
 import { trustFile } from '../core/history/seal/publicKeys.ts';
 import { silentProgress } from '../core/ports.ts';
 import { absent, type TaskContext } from './task.ts';
@@ -70,6 +71,7 @@ async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Fixed> {
     ledger: noLedger,
     clock: systemClock,
     progress: silentProgress,
+    files: usersFiles(),
     trust: env.HOLDFAST_PUBLIC_KEYS
       ? trustFile(await readFile(env.HOLDFAST_PUBLIC_KEYS, 'utf8'))
       : env.HOLDFAST_ROOT_KEY
@@ -111,6 +113,19 @@ async function storesOf(env: NodeJS.ProcessEnv): Promise<Pick<Fixed, 'store' | '
     store: S3Store.open(store),
     source: source ? S3Store.open(source) : lacking.source,
     replicas: new S3Replicas({ store, replica }),
+  };
+}
+
+/** Connections outlast a call, as the function does. */
+function usersFiles(): Fixed['files'] {
+  const opened = new Map<string, FileSource>();
+  return {
+    async open(location) {
+      const { S3Files } = await import('../adapters/aws/s3Files.ts');
+      const source = opened.get(location) ?? S3Files.open(location);
+      opened.set(location, source);
+      return source;
+    },
   };
 }
 

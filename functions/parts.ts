@@ -33,6 +33,11 @@ const PARTS: readonly Part[] = [
     variables: ['HOLDFAST_PERSON_KEYS'],
   },
   {
+    needed: ({ sources = false }) => sources,
+    modules: ['adapters/aws/s3Files.ts'],
+    variables: [],
+  },
+  {
     needed: ({ once = false }) => once,
     modules: ['functions/remember.ts'],
     variables: ['HOLDFAST_IDEMPOTENCY'],

@@ -4,6 +4,7 @@ import type { Context } from '../core/context.ts';
 import type { Settings } from '../core/datamap/settings.ts';
 import { ConfigError, HoldfastError } from '../core/errors.ts';
 import { explain } from '../core/explain.ts';
+import type { FileSource } from '../core/files/source.ts';
 import type { ObjectStore, Replicas, ServiceSnapshots, Trust } from '../core/ports.ts';
 
 /** What a task is given. What its place does not have throws HF_FUNCTION_ENVIRONMENT when it is used. */
@@ -18,6 +19,8 @@ export interface TaskContext extends Context {
   /** The store that an air-gapped one pulls from, and whose signatures it believes. */
   readonly source: ObjectStore;
   readonly trust: Trust;
+  /** Where users' files are; only what copies them can open it. */
+  readonly files: { readonly open: (location: string) => Promise<FileSource> };
   /** Milliseconds until the step is stopped from outside. */
   readonly remaining: () => number;
 }
@@ -39,6 +42,7 @@ const TRANSIENT = 'Transient';
 const PASSING = new Set([
   'HF_DATABASE_LOST',
   'HF_DATABASE_UNREACHABLE',
+  'HF_FILES_SOURCE',
   'HF_KEY_UNAVAILABLE',
   'HF_LOCK_TIMEOUT',
   'HF_OBJECT_CORRUPT',

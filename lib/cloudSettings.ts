@@ -26,6 +26,8 @@ const SHAPES = {
   airGappedRegion: /^[a-z]{2}(-[a-z]+)+-\d$/,
   /** Path of holdfast.yaml, from the top of the project. */
   map: /^./,
+  /** Customer keys under which buckets of users' files are encrypted. */
+  filesKeyArns: /^arn:aws[\w-]*:kms:/,
   lockMode: /^(governance|compliance)$/,
   lockDays: /^\d+$/,
   emails: /^/,

@@ -73,6 +73,7 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       settings: file,
       lock,
       emails,
+      filesKeyArns: settings.list('filesKeyArns'),
       ...(network ? { network } : {}),
       ...(settings.get('databaseCa') ? { databaseCa: settings.path('databaseCa') } : {}),
       ...(secondaryRegion === undefined

@@ -4,6 +4,7 @@ import { parseMap } from '../../core/datamap/parse.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
 import { silentProgress } from '../../core/ports.ts';
 import { absent, type TaskContext } from '../../functions/task.ts';
+import { openFileSource } from '../fileSets.ts';
 import type { GlobalOptions } from '../report.ts';
 import { contextOf, located } from '../runtime.ts';
 import { localReplicas } from './replicas.ts';
@@ -24,5 +25,6 @@ export async function taskContext(options: GlobalOptions): Promise<Omit<TaskCont
     snapshotDays: 0,
     source: absent('store to pull from', 'an air-gapped account'),
     trust: context.keys,
+    files: { open: openFileSource },
   };
 }

@@ -1,15 +1,18 @@
 /** The `schedules:` section of holdfast.yaml. */
 import { isScalar } from 'yaml';
 import { ConfigError } from '../errors.ts';
-import { DEFAULT_SCHEDULES, defineAll, type WrittenSchedule } from '../schedules/define.ts';
+import { DEFAULT_FILES_SCHEDULE, DEFAULT_SCHEDULES, defineAll, type WrittenSchedule } from '../schedules/define.ts';
 import { type Definition, JOB_TYPES } from '../schedules/types.ts';
 import type { Entry, Reader } from './nodes.ts';
 
 const FIELDS = ['name', 'type', 'cron', 'time_zone', 'tenant', 'spread', 'overlap', 'grace', 'enabled'];
 
-/** @throws ConfigError HF_MAP_INVALID, with line and column */
-export function scheduleSettings(reader: Reader, at: Entry | undefined): Definition[] {
-  if (!at) return defineAll(DEFAULT_SCHEDULES);
+/**
+ * @param files whether the file declares users' files
+ * @throws ConfigError HF_MAP_INVALID, with line and column
+ */
+export function scheduleSettings(reader: Reader, at: Entry | undefined, files: boolean): Definition[] {
+  if (!at) return defineAll(files ? [...DEFAULT_SCHEDULES, DEFAULT_FILES_SCHEDULE] : DEFAULT_SCHEDULES);
   const written: WrittenSchedule[] = [];
   for (const item of reader.items(at.value, 'a list of schedules')) {
     const fields = reader.fields(item, 'a schedule', FIELDS);
@@ -33,6 +36,9 @@ export function scheduleSettings(reader: Reader, at: Entry | undefined): Definit
       grace: minutes('grace'),
       enabled: enabled(reader, fields.get('enabled')),
     });
+    if (schedule.type === 'files' && !files) {
+      reader.fail(fields.get('type')!.value, 'a section files: beside it, with what a schedule of files backs up');
+    }
     try {
       // All up to here, so that what is wrong, also between two of them, is said at the one that makes it so.
       defineAll([...written, schedule]);

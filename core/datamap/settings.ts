@@ -23,7 +23,7 @@ export interface Settings {
   /** Where copies of the store are, the primary location first: that is the store itself. */
   readonly locations: readonly LocationSetting[];
   readonly retention: RetentionSettings;
-  /** @default DEFAULT_SCHEDULES of core/schedules/define.ts; an empty list is none */
+  /** @default DEFAULT_SCHEDULES of core/schedules/define.ts, and one of files where there are any; an empty list is none */
   readonly schedules: readonly Definition[];
   /** Users' files that belong to rows. @default none */
   readonly files: readonly FileSetSetting[];
@@ -55,14 +55,15 @@ export function parseSettings(text: string, source = 'holdfast.yaml'): Settings 
     top.has(name) ? reader.text(top.get(name)!.value, 'a path') : otherwise;
   const kms = parseKms(reader, top.get('keys'));
   const store = path('store', './holdfast-store');
+  const files = fileSettings(reader, top.get('files'));
   return {
     store,
     ...(kms ? { keys: DEFAULT_KEYS, kms } : { keys: path('keys', DEFAULT_KEYS) }),
     personKeys: path('person_keys', './holdfast-person-keys'),
     locations: parseLocations(reader, top.get('locations'), store),
     retention: retention(reader, top.get('retention')),
-    schedules: scheduleSettings(reader, top.get('schedules')),
-    files: fileSettings(reader, top.get('files')),
+    schedules: scheduleSettings(reader, top.get('schedules'), files.length > 0),
+    files,
   };
 }
 

@@ -3,7 +3,6 @@
  * Contents are durable before the page that names them, pages before the manifest: a run is there as a whole or not at all.
  */
 import type pg from 'pg';
-import { logStep } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import type { BoundMap } from '../datamap/types.ts';
@@ -19,13 +18,22 @@ import { Budget } from './budget.ts';
 import { type FileFindings, Findings } from './findings.ts';
 import { lockForBackup } from './locks.ts';
 import { writeFileManifest } from './manifest.ts';
-import { newRunId } from './names.ts';
-import { removeNotes, writeNote } from './notes.ts';
+import { newRunId, pageName } from './names.ts';
+import { NoteTaker, removeNotes } from './notes.ts';
 import { allTenants, checkSet, ownedPaths } from './owners.ts';
 import { openPrevious } from './previous.ts';
+import { recordEnd, recordStart } from './record.ts';
+import { sharesOf } from './shares.ts';
 import { SourceIndex } from './sourceIndex.ts';
 import { TenantRun } from './tenantRun.ts';
-import { FILES_FORMAT, FILES_VERSION, type FileManifest, type FilePage, type FileSet } from './types.ts';
+import {
+  FILES_FORMAT,
+  FILES_VERSION,
+  type FileManifest,
+  type FilePage,
+  type FileSet,
+  type FileSetSetting,
+} from './types.ts';
 
 export interface FileBackupOptions {
   /** @default every tenant, and files whose rows belong to none */
@@ -40,10 +48,8 @@ export interface FileBackupReport extends FileFindings {
   readonly manifest: FileManifest;
 }
 
-const NOTE_BYTES = 256 << 20;
-const NOTE_MS = 30_000;
 /** Most tenants have a few files, and waiting for the next answer is most of the time. */
-const TENANTS_AT_ONCE = 8;
+export const SHARES_AT_ONCE = 8;
 
 /**
  * @throws ConfigError HF_FILES_NONE, HF_TABLE_UNKNOWN, HF_COLUMN_UNKNOWN, HF_TENANT_UNKNOWN, HF_TENANT_RESERVED; StoreError
@@ -85,37 +91,42 @@ async function run(
   const previous = await openPrevious(ctx, reader, store, scope);
   const everyone = await allTenants(client, bound);
   if (everyone.includes(SHARED)) throw reservedTenant();
-  const tenants = scope === null ? [...everyone, SHARED] : [scope];
+  await recordStart(client, id, scope);
   const pages = new Map<string, FilePage[]>();
   const findings = new Findings();
-  const notes = new NoteTaker(ctx, { scope, run: id, store }, options.noteBytes ?? NOTE_BYTES);
+  const asked = oneAtATime();
+  const mustHold = () => asked(options.stillLocked);
+  const notes = new NoteTaker(ctx, { scope, run: id, store, every: options.noteBytes, mustHold });
   const numbers = new Map<string, number>();
   const budget = new Budget();
-  const rowsOf = oneAtATime();
 
   for (const set of sets) {
     // Rows of one tenant are few among all files: then each is asked for.
     const index = scope === null ? await SourceIndex.read(set.source) : undefined;
+    const shares = await sharesOf(client, bound, [set], scope, everyone);
     ctx.progress.start(`files of ${set.name}`, index?.size ?? 0, 'steps');
-    await inParallel(tenants, TENANTS_AT_ONCE, async (tenant) => {
+    const made = await inParallel(shares, SHARES_AT_ONCE, async (share) => {
+      const { tenant, part } = share;
+      const known = await previous.known(share);
       const tenantRun = new TenantRun({
-        ...{ ctx, keyring, set, tenant, run: id, index, findings, budget, reread },
-        known: await previous.known(tenant, set.name),
+        ...{ ctx, keyring, set, share, run: id, index, findings, budget, reread, known },
         onPage: (page, bytes) => notes.add(tenant, page, bytes),
-        nextNumber: () => {
+        nextPage: () => {
           const number = (numbers.get(tenant) ?? 0) + 1;
           numbers.set(tenant, number);
-          return number;
+          return pageName(tenant, id, number);
         },
       });
-      const made = await tenantRun.back(await rowsOf(() => ownedPaths(client, bound, set, tenant, everyone)));
-      if (made.length > 0) pages.set(tenant, [...(pages.get(tenant) ?? []), ...made]);
+      return (await tenantRun.back(await asked(() => ownedPaths(client, bound, set, tenant, everyone, part))))!;
     });
+    for (const [i, { tenant }] of shares.entries()) {
+      if (made[i]!.length > 0) pages.set(tenant, [...(pages.get(tenant) ?? []), ...made[i]!]);
+    }
     for (const file of index?.unclaimed() ?? []) findings.unowned(set.name, file);
     ctx.progress.done();
   }
 
-  await options.stillLocked();
+  await mustHold();
   const { totals, ...found } = findings.report();
   const manifest = await writeFileManifest(ctx, {
     format: FILES_FORMAT,
@@ -125,55 +136,21 @@ async function run(
     tenant: scope,
     startedAt,
     finishedAt: formatMoment(ctx.clock.now()),
-    sets: Object.fromEntries(
-      sets.map(({ name, source, table, column }) => [name, { source: source.description, table, column }]),
-    ),
+    sets: describeSets(sets),
     tenants: Object.fromEntries(pages),
     totals,
   });
   await removeNotes(ctx.store, scope, id);
-  await logStep(client, { backup: id, tenant: scope, step: 'files', result: 'ok', detail: manifest.totals });
+  await recordEnd(client, manifest);
   return { ...found, relisted: [...found.relisted, ...previous.damaged], manifest };
 }
 
-interface NoteScope {
-  readonly scope: string | null;
-  readonly run: string;
-  readonly store: string;
-}
-
-/** Writes down now and then which pages are done. */
-class NoteTaker {
-  readonly #ctx: Context;
-  readonly #about: NoteScope;
-  readonly #every: number;
-  #pages: { tenant: string; page: FilePage }[] = [];
-  #bytes = 0;
-  #last = performance.now();
-  #number = 0;
-
-  constructor(ctx: Context, about: NoteScope, every: number) {
-    this.#ctx = ctx;
-    this.#about = about;
-    this.#every = every;
-  }
-
-  /** `bytes`: read for this page. */
-  async add(tenant: string, page: FilePage, bytes: number): Promise<void> {
-    this.#pages.push({ tenant, page });
-    this.#bytes += bytes;
-    if (this.#bytes < this.#every && performance.now() - this.#last < NOTE_MS) return;
-    const { scope, run, store } = this.#about;
-    const pages = this.#pages;
-    this.#pages = [];
-    this.#bytes = 0;
-    this.#last = performance.now();
-    await writeNote(this.#ctx, scope, ++this.#number, { run, store, pages });
-  }
-}
+/** As a manifest says where files came from. */
+export const describeSets = (sets: readonly FileSetSetting[]): FileManifest['sets'] =>
+  Object.fromEntries(sets.map(({ name, from, table, column }) => [name, { source: from, table, column }]));
 
 /** A connection takes one transaction at a time. */
-function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const mine = last.then(work);

@@ -14,13 +14,10 @@ import { openStore } from '../snapshot/store.ts';
 import { connect } from '../sql.ts';
 import { lockForCleanup } from './locks.ts';
 import { listFileManifests, readFileManifest } from './manifest.ts';
-import { CONTENT, manifestName, NOTES, noteFolder, PAGES } from './names.ts';
-import { readNotes, runOfNote } from './notes.ts';
+import { CONTENT, manifestName, NOTES, noteFolder, PAGES, runOf } from './names.ts';
+import { oldestOfUse, readNotes } from './notes.ts';
 import { contentsOf } from './page.ts';
 import type { FileManifest, FilePage } from './types.ts';
-
-/** What a killed run has read is kept for the next one so long, in microseconds. */
-const GRACE = 48n * 3_600_000_000n;
 
 export interface FileCleanupReport {
   readonly keep: readonly { readonly id: string; readonly reasons: readonly string[] }[];
@@ -72,7 +69,7 @@ async function run(ctx: Context, policy: RetentionPolicy, preview: boolean): Pro
   const names = new Names(ctx, new Keyring(ctx.store, ctx.keys, storeId));
   // First of all, so that nothing is removed where a listing cannot be read.
   for (const { id } of decided.keep) await names.addRun(byId.get(id)!);
-  const notes = await findNotes(ctx, storeId, manifests, formatMoment(now - GRACE));
+  const notes = await findNotes(ctx, storeId, manifests, oldestOfUse(now));
   for (const { tenant, page } of notes.pages) await names.addPage(tenant, page);
 
   const refused: { object: string; code: string }[] = [];
@@ -136,16 +133,15 @@ async function findNotes(
   ctx: Context,
   storeId: string,
   manifests: readonly FileManifest[],
-  since: string,
+  tooOld: string,
 ): Promise<{ pages: { tenant: string; page: FilePage }[]; old: { name: string; size: number }[] }> {
   const old: { name: string; size: number }[] = [];
   const scopes = new Set<string>();
   const after = new Map<string, string>();
   for (const { tenant, id } of manifests) after.set(noteFolder(tenant), id);
-  const tooOld = since.replace(/[-:.]/g, '');
   for await (const object of ctx.store.list(NOTES)) {
     const folder = object.name.slice(0, object.name.lastIndexOf('/', object.name.lastIndexOf('/') - 1) + 1);
-    const run = runOfNote(object.name);
+    const run = runOf(object.name);
     if (run <= (after.get(folder) ?? '') || run < tooOld) old.push(object);
     else scopes.add(folder);
   }

@@ -31,11 +31,21 @@ export interface FileFindings {
 
 type Changing<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] ? U[] : T[K] };
 
+const NONE: FileTotals = {
+  ...{ files: 0, bytes: 0, read: 0, stored: 0, storedBytes: 0 },
+  ...{ gone: 0, unread: 0, unowned: 0, erased: 0 },
+};
+
+/** What several processes have found together. */
+export function sumOf(totals: readonly FileTotals[]): FileTotals {
+  const names = Object.keys(NONE) as (keyof FileTotals)[];
+  return Object.fromEntries(
+    names.map((name) => [name, totals.reduce((sum, own) => sum + own[name], 0)]),
+  ) as unknown as FileTotals;
+}
+
 export class Findings {
-  readonly #totals: Changing<FileTotals> = {
-    ...{ files: 0, bytes: 0, read: 0, stored: 0, storedBytes: 0 },
-    ...{ gone: 0, unread: 0, unowned: 0, erased: 0 },
-  };
+  readonly #totals: Changing<FileTotals> = { ...NONE };
   readonly #found: Changing<FileFindings> = {
     ...{ missing: [], unread: [], unowned: [], contested: [], badNames: [], relisted: [] },
   };

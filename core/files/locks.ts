@@ -15,11 +15,17 @@ export interface Held {
 
 /** Until the connection ends. @throws StoreError HF_FILES_BUSY */
 export async function lockForBackup(client: pg.Client, scope: string | null): Promise<Held> {
-  const shared = await ask(client, `select pg_try_advisory_lock_shared(${key}) as got`, CLEANUP);
-  if (!shared) throw busy('A cleanup of file backups is running.');
+  const held = await lockForStep(client);
   const name = scope === null ? 'all tenants' : `tenant ${scope}`;
   const own = await ask(client, `select pg_try_advisory_lock(${key}) as got`, `holdfast.files ${scope ?? ''}`);
   if (!own) throw busy(`Another file backup of ${name} is running.`);
+  return held;
+}
+
+/** For one of several processes that make a run: no cleanup comes between, and they do not keep each other out. Same errors. */
+export async function lockForStep(client: pg.Client): Promise<Held> {
+  const shared = await ask(client, `select pg_try_advisory_lock_shared(${key}) as got`, CLEANUP);
+  if (!shared) throw busy('A cleanup of file backups is running.');
   return {
     async mustHold() {
       await client.query('select 1').catch((cause) => {

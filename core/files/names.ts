@@ -12,18 +12,41 @@ const scopeOf = (tenant: string | null): string => (tenant === null ? '_database
 export const contentName = (tenant: string, address: string): string =>
   `${CONTENT}${pathOfTenant(tenant)}/${address.slice(0, 2)}/${address}.hff`;
 
-export const pageName = (tenant: string, run: string, number: number): string =>
-  `${PAGES}${pathOfTenant(tenant)}/${run}/${String(number).padStart(6, '0')}.hf`;
+/** `mark`: of one of several processes that make pages for a run. */
+export const pageName = (tenant: string, run: string, number: number, mark?: string): string =>
+  `${PAGES}${pathOfTenant(tenant)}/${run}/${padded(number)}${mark === undefined ? '' : `-${mark}`}.hf`;
 
 export const manifestFolder = (tenant: string | null): string => `${MANIFESTS}${scopeOf(tenant)}/`;
 export const manifestName = (tenant: string | null, run: string): string => `${manifestFolder(tenant)}${run}.json`;
 
 export const noteFolder = (tenant: string | null): string => `${NOTES}${scopeOf(tenant)}/`;
-export const noteName = (tenant: string | null, run: string, number: number): string =>
-  `${noteFolder(tenant)}${run}/${String(number).padStart(6, '0')}.json`;
+/** `of`: what the note is of; numbers alone where one process makes the whole run. */
+export const noteName = (tenant: string | null, run: string, number: number, of = ''): string =>
+  `${noteFolder(tenant)}${run}/${of}${padded(number)}.json`;
 
-/** The run that a manifest, a page or a note is of. */
+/** What a run that is made in items is to look at. */
+export const planName = (tenant: string | null, run: string): string => `${noteFolder(tenant)}${run}/${PLAN}`;
+const PLAN = 'plan.json';
+export const isPlan = (name: string): boolean => name.endsWith(`/${PLAN}`);
+
+/** Notes of what an item has read so far. */
+export const itemPrefix = (item: number): string => `item-${padded(item)}-`;
+/** The one that says that all of it is done. */
+export const itemName = (tenant: string | null, run: string, item: number): string =>
+  `${noteFolder(tenant)}${run}/item-${padded(item)}.json`;
+/** The item of a note; undefined when it is of a whole run. */
+export const itemOfNote = (name: string): number | undefined => {
+  const [, number] = /\/item-(\d+)[^/]*\.json$/.exec(name) ?? [];
+  return number === undefined ? undefined : Number(number);
+};
+
+const padded = (number: number): string => String(number).padStart(6, '0');
+
+/** The run that a manifest is of. */
 export const runOfManifest = (name: string): string => name.slice(name.lastIndexOf('/') + 1, -'.json'.length);
+
+/** The run that a page or a note stands under. */
+export const runOf = (name: string): string => name.split('/').at(-2)!;
 
 /** `20261121T085752123Z-files-9f3ac1` from an ISO 8601 time. */
 export function newRunId(startedAt: string): string {

@@ -11,7 +11,8 @@ import { copyLine } from '../restore/copy.ts';
 import { type Keyring, subkey } from '../snapshot/keyring.ts';
 import { personKeys } from '../snapshot/readSlab.ts';
 import { openSplit, type SplitSlab, sealSlab } from '../snapshot/slab.ts';
-import type { FileEntry, FilePage, FileState } from './types.ts';
+import { runOf } from './names.ts';
+import type { FileEntry, FilePage, FileState, Part } from './types.ts';
 
 const PAGE_TABLE = 'holdfast.files';
 const OPEN = ['set', 'content', 'stored', 'tenant_key'] as const;
@@ -38,16 +39,21 @@ export interface OpenPage {
 
 const slabKey = (tenantKey: Buffer): Buffer => subkey(tenantKey, 'files');
 const place = (tenant: string, object: string) => ({ backup: runOf(object), tenant, object, ordinal: 0 });
-const runOf = (object: string): string => object.split('/').at(-2)!;
 
 /** Writes a page as the object `object`. `keys` has the key of every person in `entries`. */
 export async function writePage(
   { store, keyring }: Pick<PageKeys, 'store' | 'keyring'>,
-  about: { readonly tenant: string; readonly set: string; readonly object: string; readonly at: string },
+  about: {
+    readonly tenant: string;
+    readonly set: string;
+    readonly object: string;
+    readonly at: string;
+    readonly part?: Part | undefined;
+  },
   entries: readonly FileEntry[],
   keys: ReadonlyMap<string, PersonKey>,
 ): Promise<FilePage> {
-  const { tenant, set, object, at } = about;
+  const { tenant, set, object, at, part } = about;
   const { id: tenantKey, key } = await keyring.tenantKey(tenant);
   const byPerson = new Map<string | null, FileEntry[]>();
   for (const entry of entries) {
@@ -82,7 +88,8 @@ export async function writePage(
     slabKey(key),
   );
   await store.put(object, bytes);
-  return { set, object, tenantKey, length: bytes.length, sha256: sha256(bytes), files: entries.length };
+  const page = { set, object, tenantKey, length: bytes.length, sha256: sha256(bytes), files: entries.length };
+  return part ? { ...page, part } : page;
 }
 
 /**

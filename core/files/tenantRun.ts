@@ -1,19 +1,19 @@
-/** The files of one tenant in one set: which are as they were, which are read, and the pages that list them. */
+/** The files of one tenant in one set, or a part of them: which are as they were, which are read, and the pages that list them. */
 import { createHash } from 'node:crypto';
 import type { Context } from '../context.ts';
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, StoreError } from '../errors.ts';
 import type { PersonKey } from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import type { Keyring } from '../snapshot/keyring.ts';
 import type { Budget } from './budget.ts';
 import type { Owner } from './content.ts';
 import type { Findings } from './findings.ts';
-import { pageName } from './names.ts';
 import { contentSubkey } from './ownerKeys.ts';
 import type { OwnedPath } from './owners.ts';
 import { writePage } from './page.ts';
 import { entryKey, type KnownFiles } from './previous.ts';
-import type { SourceFile } from './source.ts';
+import type { Share } from './shares.ts';
+import type { FileSource, SourceFile } from './source.ts';
 import type { SourceIndex } from './sourceIndex.ts';
 import { memoryFor, takeFile } from './take.ts';
 import type { FileEntry, FilePage, FileSet } from './types.ts';
@@ -27,13 +27,13 @@ const PAGE_BYTES = 256 << 20;
 const PAGE_LIMIT = 8192;
 
 /** Errors of one file, which must not keep all others from being backed up. */
-const OF_ONE_FILE = new Set(['HF_FILE_GONE', 'HF_FILE_CHANGED', 'HF_FILE_UNREADABLE']);
+const OF_ONE_FILE = new Set(['HF_FILE_GONE', 'HF_FILE_CHANGED', 'HF_FILE_TOO_LARGE', 'HF_FILE_UNREADABLE']);
 
 export interface TenantRunOptions {
   readonly ctx: Context;
   readonly keyring: Keyring;
   readonly set: FileSet;
-  readonly tenant: string;
+  readonly share: Share;
   readonly run: string;
   /** Without one, the source is asked for each file. */
   readonly index: SourceIndex | undefined;
@@ -43,7 +43,12 @@ export interface TenantRunOptions {
   readonly known: KnownFiles;
   /** After a page is durable. `bytes`: contents that were read for it. */
   readonly onPage: (page: FilePage, bytes: number) => Promise<void>;
-  readonly nextNumber: () => number;
+  /** A name for the next page. */
+  readonly nextPage: () => string;
+  /** Whether there is no time any more to read so many bytes. @default there always is */
+  readonly stop?: ((bytes: number) => boolean) | undefined;
+  /** Bytes; a larger file is not read, but told of as one that cannot be. @default none is too large */
+  readonly largest?: number | undefined;
 }
 
 interface Wanted {
@@ -60,20 +65,32 @@ export class TenantRun {
     this.#o = options;
   }
 
-  /** @returns the pages of the tenant: new ones, and those that still hold */
-  async back(owned: readonly OwnedPath[]): Promise<FilePage[]> {
+  /** @returns the pages: new ones, and those that still hold; undefined when it was stopped before all were made */
+  async back(owned: readonly OwnedPath[]): Promise<FilePage[] | undefined> {
     const wanted = await this.#wanted(owned);
     const pages: FilePage[] = [];
     for (const part of cutPages(wanted)) {
+      if (this.#o.stop?.(this.#toRead(part))) return undefined;
       const page = await this.#page(part);
       if (page) pages.push(page);
     }
     return pages;
   }
 
+  #toRead(wanted: readonly Wanted[]): number {
+    const { largest = Number.POSITIVE_INFINITY } = this.#o;
+    const sizes = wanted.map((one) => (one.file && !this.#unchanged(one) ? one.file.size : 0));
+    return sizes.reduce((sum, size) => sum + (size > largest ? 0 : size), 0);
+  }
+
+  #unchanged({ file, known }: Wanted): boolean {
+    return known?.state === 'present' && known.token === file?.token && !this.#o.reread;
+  }
+
   /** Rows with what the source and the run before say of their files. */
   async #wanted(owned: readonly OwnedPath[]): Promise<Wanted[]> {
-    const { ctx, tenant, set, known, findings } = this.#o;
+    const { ctx, set, known, findings } = this.#o;
+    const { tenant } = this.#o.share;
     const persons = [...new Set(owned.flatMap(({ person }) => (person === null ? [] : [person])))];
     const keys = persons.length > 0 ? await ctx.persons.obtain(tenant, persons) : new Map<string, PersonKey>();
     const sound = owned.filter(({ path, person }) => {
@@ -95,7 +112,8 @@ export class TenantRun {
   }
 
   async #find(path: string): Promise<SourceFile | undefined> {
-    const { index, tenant, set, findings } = this.#o;
+    const { index, set, findings } = this.#o;
+    const { tenant } = this.#o.share;
     const found = index?.claim(path, tenant);
     if (found?.other !== undefined) findings.contested({ set: set.name, tenant, path }, found.other);
     // A file that came after the listing has a row already: it is not missing.
@@ -103,7 +121,8 @@ export class TenantRun {
   }
 
   async #page(wanted: readonly Wanted[]): Promise<FilePage | undefined> {
-    const { ctx, keyring, set, tenant, run, known, findings, onPage } = this.#o;
+    const { ctx, keyring, set, run, known, findings, onPage } = this.#o;
+    const { tenant, part } = this.#o.share;
     let bytes = 0;
     const made = await inParallel(wanted, AT_ONCE, async (one) => {
       const { entry, read } = await this.#entry(one);
@@ -116,25 +135,26 @@ export class TenantRun {
     if (entries.length === 0) return undefined;
     const same = known.pageOf.get(entries[0]!);
     if (same?.files === entries.length && entries.every((e) => known.pageOf.get(e) === same)) return same;
-    const object = pageName(tenant, run, this.#o.nextNumber());
     const persons = new Map(wanted.flatMap(({ person }) => (person ? [[person.ref, person]] : [])));
-    const about = { tenant, set: set.name, object, at: run };
+    const about = { tenant, set: set.name, object: this.#o.nextPage(), at: run, part };
     const page = await writePage({ store: ctx.store, keyring }, about, entries, persons);
     await onPage(page, bytes);
     return page;
   }
 
   /** The file's entry: as it was, as it is now, or the last good one of a file that cannot be read. */
-  async #entry({ path, person, file, known }: Wanted): Promise<{ entry: FileEntry | undefined; read: number }> {
-    const { ctx, set, tenant, findings } = this.#o;
-    const named = { set: set.name, tenant, path };
+  async #entry(wanted: Wanted): Promise<{ entry: FileEntry | undefined; read: number }> {
+    const { path, person, file, known } = wanted;
+    const { ctx, set, findings, largest = Number.POSITIVE_INFINITY } = this.#o;
+    const named = { set: set.name, tenant: this.#o.share.tenant, path };
     const last = (state: FileEntry['state']) => known && (known.state === state ? known : { ...known, state });
     if (!file) {
       findings.missing(named, known !== undefined);
       return { entry: last('gone'), read: 0 };
     }
-    if (known?.state === 'present' && known.token === file.token && !this.#o.reread) return { entry: known, read: 0 };
+    if (this.#unchanged(wanted)) return { entry: known, read: 0 };
     try {
+      if (file.size > largest) throw tooLarge(path, set.source, file.size, largest);
       const { owner, tenantKey } = await this.#owner(person);
       const about = { set: set.name, owner, tenantKey, clock: ctx.clock };
       const take = () => takeFile(ctx.store, set.source, file, about);
@@ -159,7 +179,8 @@ export class TenantRun {
   }
 
   async #owner(person: PersonKey | null): Promise<{ owner: Owner; tenantKey: string | null }> {
-    const { tenant, keyring } = this.#o;
+    const { keyring } = this.#o;
+    const { tenant } = this.#o.share;
     if (person) return { owner: { tenant, person: person.ref, key: person.key }, tenantKey: null };
     const { id, key } = await keyring.tenantKey(tenant);
     return { owner: { tenant, person: null, key: contentSubkey(key) }, tenantKey: id };
@@ -186,3 +207,13 @@ function* cutPages(wanted: readonly Wanted[]): Generator<readonly Wanted[]> {
 
 /** A number in [0, 1) that depends on the path alone. */
 const uniform = (path: string): number => createHash('sha256').update(path).digest().readUInt32BE(0) / 2 ** 32;
+
+const tooLarge = (path: string, { description }: FileSource, size: number, largest: number): StoreError =>
+  new StoreError(
+    'HF_FILE_TOO_LARGE',
+    `${JSON.stringify(path)} in ${description} has ${size} bytes; a step takes ${largest}.`,
+    {
+      action: 'Run "holdfast files backup" on a machine: it takes files of any size, and the next run knows them.',
+      details: { path, size, largest },
+    },
+  );

@@ -56,6 +56,12 @@ export interface FileEntry {
   readonly about: Readonly<Record<string, string>>;
 }
 
+/** Which of a tenant's files: those whose path hashes to `number`, of `of`, a power of two. */
+export interface Part {
+  readonly number: number;
+  readonly of: number;
+}
+
 /** A listing of files of one tenant and set: one slab in one object. */
 export interface FilePage {
   readonly set: string;
@@ -66,6 +72,8 @@ export interface FilePage {
   /** hex, of the object */
   readonly sha256: string;
   readonly files: number;
+  /** Of a tenant with very many files: of which of them. */
+  readonly part?: Part;
 }
 
 /** One signed document per run, written last. */
@@ -91,7 +99,7 @@ export interface FileTotals {
   readonly files: number;
   /** Bytes of their contents. */
   readonly bytes: number;
-  /** Files that were read; the rest was known from the run before. */
+  /** Files that were read; the rest was known from the run before, or from an attempt at this one that was cut short. */
   readonly read: number;
   /** Contents that were new, and their bytes as stored. */
   readonly stored: number;
@@ -100,7 +108,7 @@ export interface FileTotals {
   readonly gone: number;
   /** Files that could not be read, or kept changing. */
   readonly unread: number;
-  /** Files in the source that no row names. */
+  /** Files in the source that no row names; 0 where the run had no reason to list the whole source. */
   readonly unowned: number;
   /** Files of erased persons: never stored. */
   readonly erased: number;

@@ -107,3 +107,6 @@ export const DEFAULT_SCHEDULES: readonly WrittenSchedule[] = Object.freeze([
   schedule('cleanup', 'cleanup', '0 3 * * 0'),
   schedule('deep-check', 'validate', '0 5 1 * *'),
 ]);
+
+/** What runs beside these where it declares users' files. */
+export const DEFAULT_FILES_SCHEDULE: WrittenSchedule = Object.freeze(schedule('files', 'files', '30 2 * * *'));

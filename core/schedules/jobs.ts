@@ -32,6 +32,7 @@ export const JOBS: Readonly<Record<JobType, Job>> = Object.freeze({
   incremental: backup('incremental'),
   differential: backup('differential'),
   transaction_log: { ...backup('transaction_log'), workflow: 'log-backup', input: {}, grace: 15 },
+  files: { workflow: 'files', perTenant: true, input: {}, lane: 'files', grace: 60 },
   config: alone('config-backup', 60),
   snapshot: alone('snapshot', 60),
   cleanup: alone('cleanup', 720),

@@ -20,6 +20,7 @@ const DOES: Partial<Record<JobType, readonly string[]>> = {
   differential: ['full', 'differential'],
   incremental: ['full', 'differential', 'incremental'],
   transaction_log: ['full', 'differential', 'incremental', 'transaction_log'],
+  files: ['files'],
 };
 
 export interface Overdue {
@@ -44,7 +45,7 @@ export async function overdue(client: pg.ClientBase, now: number): Promise<Overd
       const due = latestDue(schedule, row.changed_at, now - (schedule.spread + schedule.grace) * MINUTE);
       return due === undefined ? [] : [{ schedule, due }];
     });
-    found.push(...(await unmet(client, expected)));
+    found.push(...(await unmet(client, expected, now)));
     if (rows.length < BATCH) return found;
     after = rows.at(-1)!.id;
   }
@@ -60,18 +61,45 @@ function latestDue({ cron, timeZone }: Schedule, since: number, until: number): 
   return undefined;
 }
 
-async function unmet(
+/** Runs of the kind `type`, with whose they are and when they began. */
+const BACKUPS = "select tenant, type, started_at from holdfast.tenant_backups where status in ('running', 'complete')";
+/** Those of users' files are in the log alone. One that has neither ended nor failed after a day was killed. */
+const FILE_RUNS = `
+  select l.tenant, 'files' as type, l.at as started_at from holdfast.tenant_backup_logs l
+   where l.step = 'files' and l.result = 'started'
+     and (exists (select from holdfast.tenant_backup_logs e
+                   where e.backup_id = l.backup_id and e.step = 'files' and e.result = 'ok')
+          or l.at > $2::timestamptz - interval '1 day'
+             and not exists (select from holdfast.tenant_backup_logs e
+                              where e.backup_id = l.backup_id and e.result = 'failed'))`;
+
+interface Expected {
+  readonly schedule: Schedule;
+  readonly due: number;
+}
+
+async function unmet(client: pg.ClientBase, expected: readonly Expected[], now: number): Promise<Overdue[]> {
+  const [files, backups] = [true, false].map((of) => expected.filter((e) => (e.schedule.type === 'files') === of));
+  return [
+    ...(await unmetBy(client, BACKUPS, [], backups!)),
+    ...(await unmetBy(client, FILE_RUNS, [new Date(now)], files!)),
+  ];
+}
+
+async function unmetBy(
   client: pg.ClientBase,
-  expected: readonly { schedule: Schedule; due: number }[],
+  runs: string,
+  values: readonly Date[],
+  expected: readonly Expected[],
 ): Promise<Overdue[]> {
+  if (expected.length === 0) return [];
   const asked = expected.map(({ schedule: { tenant, type } }, i) => ({ i, tenant, types: DOES[type] }));
   const { rows } = await client.query<{ i: number; last: number | null }>(
     `select x.i, ${epochSql('max(b.started_at)')} as last
        from jsonb_to_recordset($1) as x(i int, tenant text, types text[])
-       left join holdfast.tenant_backups b on b.status in ('running', 'complete') and b.type = any(x.types)
-             and (b.tenant is null or b.tenant = x.tenant)
+       left join (${runs}) b on b.type = any(x.types) and (b.tenant is null or b.tenant = x.tenant)
       group by x.i order by x.i`,
-    [JSON.stringify(asked)],
+    [JSON.stringify(asked), ...values],
   );
   return rows.flatMap(({ i, last }) => {
     const { schedule, due } = expected[i]!;

@@ -6,6 +6,7 @@ export const JOB_TYPES = [
   'incremental',
   'differential',
   'transaction_log',
+  'files',
   'config',
   'snapshot',
   'cleanup',

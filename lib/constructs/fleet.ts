@@ -6,6 +6,7 @@ import { spareModules, variablesOf } from '../../functions/parts.ts';
 import { prepareBundles } from '../bundle.ts';
 import { SynthError } from '../synthError.ts';
 import { grantCredentials, type ProtectedDatabase } from './database.ts';
+import { type FileBuckets, grantFiles } from './fileBuckets.ts';
 import { Handler } from './handler.ts';
 import type { IdempotencyTable } from './idempotencyTable.ts';
 import { grantKeyAges, grantKeySign, grantKeyUse, type RootKeyArns } from './keyRights.ts';
@@ -30,6 +31,8 @@ export interface FleetProps {
   readonly keys?: RootKeyArns;
   readonly personTableArn?: string;
   readonly database?: ProtectedDatabase;
+  /** What only the functions may read that copy users' files. */
+  readonly files?: FileBuckets;
   /** Values of definitions beside `topic`, by name. @default none */
   readonly values?: Readonly<Record<string, string>>;
   /**
@@ -70,7 +73,7 @@ export class Fleet extends Construct {
   }
 
   #handler(name: string, entry: HandlerEntry): Handler {
-    const { vault, map, idempotency, database, keys, personTableArn } = this.#props;
+    const { vault, map, idempotency, database, keys, personTableArn, files } = this.#props;
     const need = <T>(what: T | undefined, prop: string): T => {
       if (what === undefined) throw new SynthError(prop, `what ${entry.entry} needs by the catalogue`, undefined);
       return what;
@@ -91,6 +94,7 @@ export class Fleet extends Construct {
     const grantee = handler.function;
     if (entry.once) need(idempotency, 'idempotency').grantUse(grantee);
     if (entry.database) grantCredentials(handler, database!);
+    if (entry.sources) grantFiles(handler, need(files, 'files'));
     if (entry.store === 'read') vault.grantRead(grantee);
     if (entry.store === 'write') vault.grantWrite(grantee);
     if (entry.store === 'delete') vault.grantExpire(grantee);

@@ -11,6 +11,7 @@ import {
   type NetworkIds,
   type ProtectedDatabase,
 } from '../constructs/database.ts';
+import { fileBuckets } from '../constructs/fileBuckets.ts';
 import { Fleet } from '../constructs/fleet.ts';
 import { IdempotencyTable } from '../constructs/idempotencyTable.ts';
 import { checkFormerKeys, keyEnvironment, type RootKeyArns } from '../constructs/keyRights.ts';
@@ -40,7 +41,9 @@ export interface PrimaryStackProps {
   readonly databaseCa?: string;
   readonly lock: { readonly mode: VaultLock['mode']; readonly days?: number };
   /** What that file says. */
-  readonly settings: Pick<Settings, 'schedules' | 'retention' | 'kms'>;
+  readonly settings: Pick<Settings, 'schedules' | 'retention' | 'kms' | 'files'>;
+  /** ARNs of the customer keys under which buckets of users' files are encrypted. @default none */
+  readonly filesKeyArns?: readonly string[];
   readonly emails?: readonly string[];
   /** ARN of the key of the other region's bucket, as the secondary stack printed it. Needed when the installation has a second region. */
   readonly secondaryVaultKeyArn?: string;
@@ -81,14 +84,18 @@ export class PrimaryStack extends Stack {
       ...(props.databaseCa ? { databaseCa: props.databaseCa } : {}),
     });
     const idempotency = new IdempotencyTable(this, 'Idempotency');
+    const files = fileBuckets(props.settings, props.filesKeyArns);
+    const needed = (workflow: string) =>
+      (workflow !== 'snapshot' || database.snapshots !== undefined) && (workflow !== 'files' || files !== undefined);
     const fleet = new Fleet(this, 'Fleet', {
-      workflows: WORKFLOWS.filter(({ name, place }) => !place && (name !== 'snapshot' || database.snapshots)),
+      workflows: WORKFLOWS.filter(({ place }) => !place).filter(({ name }) => needed(name)),
       nameOf: (workflow) => installation.workflowName(workflow),
       vault,
       map,
       notifications,
       idempotency,
       database,
+      ...(files ? { files } : {}),
       keys,
       personTableArn: this.formatArn({
         service: 'dynamodb',

@@ -7,7 +7,7 @@ import { readMap, readSettings } from '../../core/datamap/load.ts';
 import { parseMap } from '../../core/datamap/parse.ts';
 import { rewriteMap } from '../../core/datamap/rewrite.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
-import { DEFAULT_SCHEDULES, define, defineAll } from '../../core/schedules/define.ts';
+import { DEFAULT_FILES_SCHEDULE, DEFAULT_SCHEDULES, define, defineAll } from '../../core/schedules/define.ts';
 
 const MAP = 'version: 1\ntenant: orgs(id)\ntables:\n  orgs: {tenant: id}\n';
 const SETTINGS = `# Where.
@@ -39,6 +39,14 @@ test('settings have defaults', () => {
     files: [],
   });
   expect(parseSettings(`${MAP}schedules: []\n`).schedules).toEqual([]);
+});
+
+test('where files are declared, a schedule of them is sound, and a default', () => {
+  const files = 'files: {notes: {from: s3://uploads, table: public.notes, column: path}}\n';
+  expect(parseSettings(MAP + files).schedules).toEqual(defineAll([...DEFAULT_SCHEDULES, DEFAULT_FILES_SCHEDULE]));
+  const schedules = 'schedules: [{type: files, cron: "0 3 * * *", tenant: 42}]\n';
+  expect(parseSettings(MAP + files + schedules).schedules).toMatchObject([{ name: 'files', tenant: '42', grace: 60 }]);
+  expect(() => parseSettings(MAP + schedules)).toThrow(/expected a section files: beside it.*got.*files/);
 });
 
 test('settings are read', () => {

@@ -15,7 +15,7 @@ import { tenants } from '../snapshot/world.ts';
 import { SnapshotService } from '../support/aws/snapshotService.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { Coverage, catches } from './coverage.ts';
-import { emptyVault, makeWorkflowWorld, type TestContext, type WorkflowWorld } from './world.ts';
+import { emptyVault, makeWorkflowWorld, putNotes, type TestContext, type WorkflowWorld } from './world.ts';
 
 let world: WorkflowWorld;
 let tenant: string;
@@ -246,6 +246,20 @@ test('watch: a backup that has not come is told of once', async () => {
   expect(told()).toBe(1);
 });
 
+test('files: with all missing, in two goes and with a replica that comes late; then with all there', async () => {
+  const states = ['pending', 'late'] as const;
+  let asked = 0;
+  const replicas = { state: async () => states[asked++] ?? 'late' };
+  const first = await run('files', { ctx: { replicas }, around: onceAt('CopyFiles', again) });
+  expect(first.output).toMatchObject({ files: 0, replication: 'late' });
+  expect((first.output as { attention: number }).attention).toBeGreaterThan(0);
+  expect(world.published).toContain('Holdfast: files are missing or unreadable');
+  await putNotes(world);
+  const second = await run('files', { input: { itemFiles: 5 } });
+  expect(second.output).toMatchObject({ attention: 0, replication: 'none' });
+  expect(world.published).toContain('Holdfast: file backup complete');
+});
+
 /** What makes an execution come by a state that is to fail. */
 async function pathTo(workflow: string, state: string): Promise<Scenario> {
   switch (workflow) {
@@ -265,6 +279,9 @@ async function pathTo(workflow: string, state: string): Promise<Scenario> {
       return { ctx: { configuration: `${world.ctx.configuration}# ${randomBytes(8).toString('hex')}\n` } };
     case 'watch':
       return owing();
+    case 'files':
+      if (state !== 'NotifyAttention') return {};
+      return { around: onceAt('Summary', (answer: object) => ({ ...answer, attention: 1 })) };
     case 'air-gap':
       return { ctx: { store: emptyVault(await temporaryDirectory()) } };
     default:
@@ -291,7 +308,7 @@ test.each(WORKFLOWS.map(({ name }) => name))(
         state === 'ExpireMore' && call.state === 'Expire'
           ? onceAt('Expire', (answer: { report: object }) => ({ ...answer, report: again(answer.report) }))(call)
           : errors[call.state] === undefined
-            ? (call.state === 'Keys' ? due : attention)(call)
+            ? (call.state === 'Keys' ? due : (scenario.around ?? attention))(call)
             : failAt(errors)(call);
       const ended = await run(name, { ...scenario, around });
       const harmless = state.startsWith('Notify') && state !== 'NotifyFailure';

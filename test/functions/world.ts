@@ -1,5 +1,7 @@
 /** A protected database with everything a task may ask for, and the local engine over it. */
-import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DirectoryFiles } from '../../adapters/local/directoryFiles.ts';
 import { DirectoryStore } from '../../adapters/local/directoryStore.ts';
 import { LocalWorkflows, type LocalWorkflowsProps } from '../../adapters/local/workflows.ts';
 import { formatMap } from '../../core/datamap/format.ts';
@@ -13,6 +15,8 @@ export type TestContext = World['ctx'] & Omit<TaskContext, 'remaining'>;
 
 export interface WorkflowWorld extends Omit<World, 'ctx'> {
   readonly ctx: TestContext;
+  /** The folder of users' files; empty at first. */
+  readonly uploads: string;
   /** Subjects that were published. */
   readonly published: string[];
   open(props?: Partial<LocalWorkflowsProps>): Promise<LocalWorkflows>;
@@ -22,7 +26,10 @@ const noReplicas: Replicas = { state: async () => 'none' };
 
 export async function makeWorkflowWorld(directory: string, serverUrl?: string): Promise<WorkflowWorld> {
   const world = await makeWorld({ directory, ...(serverUrl ? { serverUrl } : {}) });
-  const configuration = formatMap(world.ctx.map);
+  const uploads = join(directory, 'uploads');
+  const configuration = `${formatMap(world.ctx.map)}files:
+  recordings: {from: ${uploads}, table: public.voice_notes, column: storage_key}\n`;
+  await mkdir(uploads);
   const ctx: TestContext = {
     ...world.ctx,
     configuration,
@@ -32,12 +39,14 @@ export async function makeWorkflowWorld(directory: string, serverUrl?: string): 
     snapshotDays: 7,
     source: world.ctx.store,
     trust: world.ctx.keys,
+    files: { open: async (from) => DirectoryFiles.open(from, { settleMs: 0 }) },
   };
   const published: string[] = [];
   let engines = 0;
   return {
     ...world,
     ctx,
+    uploads,
     published,
     open: (props = {}) =>
       LocalWorkflows.open({
@@ -52,3 +61,16 @@ export async function makeWorkflowWorld(directory: string, serverUrl?: string): 
 
 /** A second, empty store: where an air-gapped account keeps its copy. */
 export const emptyVault = (directory: string): DirectoryStore => DirectoryStore.open(join(directory, 'vault'));
+
+/** Every voice note that a row names, in the folder of users' files. @returns paths with their tenants */
+export async function putNotes({ client, uploads }: WorkflowWorld): Promise<{ path: string; tenant: string }[]> {
+  const { rows } = await client.query<{ path: string; tenant: string }>(
+    `select n.storage_key as path, e.organization_id::text as tenant
+       from public.voice_notes n join public.journal_entries e on e.id = n.entry_id order by 2, 1`,
+  );
+  for (const { path } of rows) {
+    await mkdir(dirname(join(uploads, path)), { recursive: true });
+    await writeFile(join(uploads, path), `sound of ${path}`);
+  }
+  return rows;
+}

@@ -2,17 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { type App, Stack } from 'aws-cdk-lib';
-import { Annotations } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { parseMap } from '../../core/datamap/parse.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
 import { cloudSettings } from '../../lib/cloudSettings.ts';
+import { fileBuckets } from '../../lib/constructs/fileBuckets.ts';
 import { longestGaps } from '../../lib/constructs/longestGaps.ts';
 import { scheduledRuns } from '../../lib/constructs/scheduledRuns.ts';
 import type { Workflow } from '../../lib/constructs/workflow.ts';
 import { addStacks } from '../../lib/holdfastApp.ts';
 import { vaultTerms } from '../../lib/vaultTerms.ts';
 import { sampleMap } from '../../sample/map.ts';
-import { exampleContext, newApp, SECONDARY } from './world.ts';
+import { exampleContext, filesContext, newApp, SECONDARY } from './world.ts';
 
 function app(changes: Record<string, string>): App {
   const made = newApp();
@@ -80,6 +81,33 @@ test.each([
   ['a file that is not there', { databaseCa: 'no-such.pem' }, /^databaseCa: expected the path of a file/],
 ])('%s is refused at synthesis', (_, changes, message) => {
   expect(() => app(changes)).toThrow(message);
+});
+
+test("users' files bring their workflow, schedule and alarms; what functions cannot reach is refused", async () => {
+  const made = newApp();
+  addStacks(made, cloudSettings(await filesContext()));
+  const template = Template.fromStack(made.node.findChild('holdfast-primary') as Stack);
+  template.hasResourceProperties('AWS::StepFunctions::StateMachine', { StateMachineName: 'holdfast-files' });
+  template.hasResourceProperties('AWS::Scheduler::Schedule', {
+    Name: 'files',
+    ScheduleExpression: 'cron(30 2 * * ? *)',
+  });
+  // Once a day, and two hours for the run itself.
+  template.hasResourceProperties(
+    'AWS::CloudWatch::Alarm',
+    Match.objectLike({ AlarmDescription: Match.stringLikeRegexp('files') }),
+  );
+  const without = Template.fromStack(app({}).node.findChild('holdfast-primary') as Stack);
+  expect(JSON.stringify(without.toJSON())).not.toContain('holdfast-files');
+  const at = (from: string) =>
+    fileBuckets({ files: [{ name: 'voice', from, table: 'public.a', column: 'b', strip: '' }] });
+  expect(at('s3://b-1/a%20b')).toEqual({ places: [{ bucket: 'b-1', prefix: 'a b/' }] });
+  for (const from of ['./uploads', 's3://b-1?endpoint=https://objects.example.com', 's3://b-1?profile=me', 's3://B']) {
+    expect(() => at(from)).toThrow(/^files\.voice\.from: expected a bucket that functions reach/);
+  }
+  expect(() => app({ filesKeyArns: 'arn:aws:kms:eu-central-1:111122223333:key/1' })).toThrow(
+    /^filesKeyArns: expected none/,
+  );
 });
 
 test('the example map is that of the sample, and the stacks take it as it is', () => {

@@ -4,11 +4,11 @@ import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { cloudSettings } from '../../lib/cloudSettings.ts';
 import { addStacks } from '../../lib/holdfastApp.ts';
-import { exampleContext, newApp } from './world.ts';
+import { filesContext, newApp } from './world.ts';
 
-test('cdk-nag finds nothing in any stack that is not accepted, and each that is has its reason', () => {
+test('cdk-nag finds nothing in any stack that is not accepted, and each that is has its reason', async () => {
   const app = newApp();
-  addStacks(app, cloudSettings(exampleContext()));
+  addStacks(app, cloudSettings(await filesContext()));
   Aspects.of(app).add(new AwsSolutionsChecks());
   const stacks = app.node.children.filter((child) => child instanceof Stack);
   expect(stacks).toHaveLength(5);

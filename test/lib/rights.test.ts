@@ -5,7 +5,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { WORKFLOWS } from '../../functions/catalogue.ts';
 import { cloudSettings } from '../../lib/cloudSettings.ts';
 import { addStacks } from '../../lib/holdfastApp.ts';
-import { exampleContext, newApp, PRIMARY, SECONDARY } from './world.ts';
+import { FILES_KEY, filesContext, newApp, PRIMARY, SECONDARY } from './world.ts';
 
 interface Statement {
   readonly Effect: 'Allow' | 'Deny';
@@ -24,9 +24,9 @@ interface Right {
 const templates = new Map<string, Record<string, { Type: string; Properties: Record<string, unknown> }>>();
 const rights: Right[] = [];
 
-beforeAll(() => {
+beforeAll(async () => {
   const app = newApp();
-  addStacks(app, cloudSettings(exampleContext()));
+  addStacks(app, cloudSettings(await filesContext()));
   for (const stack of app.node.children.filter((child) => child instanceof Stack)) {
     templates.set(stack.stackName, Template.fromStack(stack).toJSON().Resources);
   }
@@ -95,6 +95,27 @@ test('every right names what it is for; only actions that know no resource have 
   const knowNone =
     /^(xray:Put\w+|xray:GetSampling\w+|ec2:(Create|Delete)NetworkInterface|ec2:Describe\w+|ec2:(Unassign|Assign)PrivateIpAddresses|logs:\w*(LogDelivery|LogDeliveries|ResourcePolicy|ResourcePolicies|LogGroups)\w*|kms:CreateGrant)$/;
   expect([...new Set(unnamed)].filter((action) => !knowNone.test(action))).toEqual([]);
+});
+
+test("users' files are read by what copies them, below what holdfast.yaml names, and by nothing else", () => {
+  const theirs = rights.filter(
+    ({ resource }) => /my-uploads|my-pictures/.test(resource) || resource.includes(FILES_KEY),
+  );
+  const copying = handlers.filter(({ handler }) => handler.sources).map(({ handler }) => roleOf(handler.entry));
+  expect(copying).toEqual([roleOf('functions/files/copy.ts')]);
+  expect(theirs.filter(({ role }) => !role.startsWith(copying[0]!))).toEqual([]);
+  const named = theirs.map(({ action, resource, condition }) => {
+    const { 'Fn::Join': parts } = resource.startsWith('{') ? JSON.parse(resource) : { 'Fn::Join': [[], [resource]] };
+    return [action, parts[1].at(-1).replace(/"/g, ''), condition];
+  });
+  expect(named).toEqual([
+    ['s3:GetObject', ':s3:::my-uploads/voice/*', '{}'],
+    ['s3:GetObject', ':s3:::my-uploads/other/*', '{}'],
+    ['s3:GetObject', ':s3:::my-pictures/*', '{}'],
+    ['s3:ListBucket', ':s3:::my-uploads', '{}'],
+    ['s3:ListBucket', ':s3:::my-pictures', '{}'],
+    ['kms:Decrypt', FILES_KEY, '{"StringLike":{"kms:ViaService":"s3.*.amazonaws.com*"}}'],
+  ]);
 });
 
 test('the root key is used by no role without saying for which purpose', () => {

@@ -1,8 +1,10 @@
 /** Stacks to put constructs in, and their templates. Functions are not bundled: that is another test's matter. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Construct } from 'constructs';
+import { temporaryDirectory } from '../support/temporary.ts';
 
 // aws-cdk-lib calls deprecated parts of itself.
 process.env.JSII_DEPRECATED = 'quiet';
@@ -19,6 +21,19 @@ export function templateOf(build: (scope: Construct) => void, region = PRIMARY):
   build(stack);
   return Template.fromStack(stack);
 }
+
+/** The same as `exampleContext`, with users' files in the map: two places of one bucket, and another one. */
+export async function filesContext(): Promise<Record<string, unknown>> {
+  const map = join(await temporaryDirectory(), 'holdfast.yaml');
+  const files = `files:
+  voice: {from: s3://my-uploads/voice, table: public.voice_notes, column: storage_key}
+  other: {from: s3://my-uploads/other/, table: public.voice_notes, column: storage_key}
+  all: {from: s3://my-pictures?region=eu-central-1, table: public.voice_notes, column: storage_key}
+`;
+  writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + files);
+  return { ...exampleContext(), 'holdfast:map': map, 'holdfast:filesKeyArns': FILES_KEY };
+}
+export const FILES_KEY = `arn:aws:kms:${PRIMARY}:${ACCOUNT}:key/files`;
 
 /** The settings that stand in cdk.json. */
 export const exampleContext = (): Record<string, unknown> =>

@@ -307,6 +307,32 @@ test('a backup that has not come is told of once, and again when one has come an
   await client.query('delete from holdfast.tenant_backups');
 });
 
+test("and so are backups of users' files, of which the log knows", async () => {
+  await add({ tenant: 'one', type: 'files', cron: '30 2 * * *', spread: 0 });
+  await client.query('update holdfast.tenant_backup_schedules set changed_at = $1', [new Date('2026-03-01T00:00Z')]);
+  const late = async (time: string) => (await overdue(client, now(time))).map(({ lastBackup }) => lastBackup);
+  const log = (run: string, tenant: string | null, step: string, result: string, time: string) =>
+    client.query(
+      'insert into holdfast.tenant_backup_logs (backup_id, tenant, step, result, at) values ($1, $2, $3, $4, $5)',
+      [run, tenant, step, result, new Date(time)],
+    );
+  expect(await late('2026-03-01T03:29Z')).toEqual([]);
+  expect(await late('2026-03-01T03:31Z')).toEqual([null]);
+  await log('a', 'two', 'files', 'started', '2026-03-01T02:31Z');
+  await log('a', 'two', 'files', 'ok', '2026-03-01T02:32Z');
+  await log('b', 'one', 'files', 'started', '2026-03-01T02:31Z');
+  await log('b', null, 'workflow:files', 'failed', '2026-03-01T02:40Z');
+  expect(await late('2026-03-01T03:31Z')).toEqual([null]);
+  // One that is at work does, until it must be dead.
+  await log('c', 'one', 'files', 'started', '2026-03-01T02:41Z');
+  expect(await late('2026-03-01T03:31Z')).toEqual([]);
+  expect(await late('2026-03-02T02:42Z')).toEqual([null]);
+  await log('d', null, 'files', 'started', '2026-03-01T02:50Z');
+  await log('d', null, 'files', 'ok', '2026-03-01T04:00Z');
+  expect(await late('2026-03-02T02:42Z')).toEqual([]);
+  expect(await late('2026-03-02T03:31Z')).toEqual([now('2026-03-01T02:50Z')]);
+});
+
 test('runs that ended long ago are forgotten, and with the last of them what was removed', async () => {
   await add({ type: 'full', cron: '0 2 * * *' });
   await world.at('2026-03-01T02:00Z');

@@ -1,5 +1,6 @@
 /** What the suite and the processes that it kills share: one directory, one database, the local engine over both. */
 import { join } from 'node:path';
+import { DirectoryFiles } from '../../../adapters/local/directoryFiles.ts';
 import { DirectoryStore } from '../../../adapters/local/directoryStore.ts';
 import { LocalWorkflows, type LocalWorkflowsProps } from '../../../adapters/local/workflows.ts';
 import type { TaskCall } from '../../../adapters/local/workflowTasks.ts';
@@ -12,6 +13,9 @@ import { openContext } from '../crash/world.ts';
 
 export type WorkflowContext = Omit<TaskContext, 'remaining'> & { readonly databaseUrl: string };
 
+/** The folder of users' files. */
+export const uploadsIn = (directory: string): string => join(directory, 'uploads');
+
 /** The air-gapped workflow writes into another store than the others. */
 export async function openTaskContext(
   directory: string,
@@ -20,7 +24,9 @@ export async function openTaskContext(
 ): Promise<WorkflowContext> {
   const ctx = await openContext(directory, databaseUrl);
   // The newest alone is kept, so that a cleanup has something to remove.
-  const configuration = `${formatMap(ctx.map)}retention: {daily: 1, weekly: 0, monthly: 0, trail: P90D}\n`;
+  const configuration = `${formatMap(ctx.map)}retention: {daily: 1, weekly: 0, monthly: 0, trail: P90D}
+files:
+  recordings: {from: ${uploadsIn(directory)}, table: public.voice_notes, column: storage_key}\n`;
   return {
     ...ctx,
     ...(workflow === 'air-gap' ? { store: DirectoryStore.open(join(directory, 'vault')) } : {}),
@@ -31,6 +37,7 @@ export async function openTaskContext(
     snapshotDays: 7,
     source: ctx.store,
     trust: ctx.keys,
+    files: { open: async (from) => DirectoryFiles.open(from, { settleMs: 0 }) },
   };
 }
 
