@@ -10,7 +10,7 @@ import { RootKeys } from '../../lib/constructs/rootKeys.ts';
 import { addStacks } from '../../lib/holdfastApp.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { keyArn } from './examples.ts';
-import { exampleContext, newApp, SECONDARY, templateOf } from './world.ts';
+import { exampleContext, FILES, newApp, SECONDARY, templateOf } from './world.ts';
 
 const ROOT = keyArn('mrk-00000000000000000000000000000011');
 const [FORMER, SIGNED] = [
@@ -22,7 +22,7 @@ const [FORMER, SIGNED] = [
 async function primary(former: string, signing: string): Promise<Template> {
   const map = join(await temporaryDirectory(), 'holdfast.yaml');
   const keys = `keys: {kms: "${ROOT}", signing: ["${signing}"], former: ["${former}"]}\n`;
-  writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + keys);
+  writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + FILES + keys);
   const app = newApp();
   addStacks(app, cloudSettings({ ...exampleContext(), 'holdfast:map': map }));
   return Template.fromStack(app.node.findChild('holdfast-primary') as Stack);

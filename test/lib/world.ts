@@ -25,14 +25,15 @@ export function templateOf(build: (scope: Construct) => void, region = PRIMARY):
 /** The same as `exampleContext`, with users' files in the map: two places of one bucket, and another one. */
 export async function filesContext(): Promise<Record<string, unknown>> {
   const map = join(await temporaryDirectory(), 'holdfast.yaml');
-  const files = `files:
+  writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + FILES);
+  return { ...exampleContext(), 'holdfast:map': map, 'holdfast:filesKeyArns': FILES_KEY };
+}
+/** A section of holdfast.yaml. */
+export const FILES = `files:
   voice: {from: s3://my-uploads/voice, table: public.voice_notes, column: storage_key}
   other: {from: s3://my-uploads/other/, table: public.voice_notes, column: storage_key}
   all: {from: s3://my-pictures?region=eu-central-1, table: public.voice_notes, column: storage_key}
 `;
-  writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + files);
-  return { ...exampleContext(), 'holdfast:map': map, 'holdfast:filesKeyArns': FILES_KEY };
-}
 export const FILES_KEY = `arn:aws:kms:${PRIMARY}:${ACCOUNT}:key/files`;
 
 /** The settings that stand in cdk.json. */

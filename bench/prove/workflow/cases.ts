@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { DirectoryStore } from '../../../adapters/local/directoryStore.ts';
 import { createRestorePoint } from '../../../core/history/restorePoints.ts';
-import type { Execution } from '../../../core/ports.ts';
 import { restoreDatabase } from '../../../core/restore/database.ts';
 import { backup } from '../../../core/snapshot/backup.ts';
 import { cleanup } from '../../../core/snapshot/cleanup.ts';
@@ -14,6 +13,8 @@ import { validate } from '../../../core/snapshot/validate.ts';
 import type { SnapshotService } from '../../../test/support/aws/snapshotService.ts';
 import { createDatabase } from '../../../test/support/database.ts';
 import { databaseDigest, folderDigest } from './digest.ts';
+import { type Ended, same, succeeded } from './expect.ts';
+import { files } from './files.ts';
 import type { WorkflowContext } from './world.ts';
 
 export interface Place {
@@ -26,8 +27,6 @@ export interface Place {
   readonly ctx: WorkflowContext;
 }
 
-type Ended = Execution & { readonly output?: unknown };
-
 export interface Scenario {
   readonly workflow: string;
   /** Of several kinds of input. */
@@ -38,15 +37,6 @@ export interface Scenario {
     readonly check: (ended: Ended) => Promise<void>;
   }>;
 }
-
-function must(holds: boolean, message: string): asserts holds {
-  if (!holds) throw new Error(message);
-}
-
-const same = (got: unknown, expected: unknown, what: string): void => {
-  const [a, b] = [JSON.stringify(got), JSON.stringify(expected)];
-  must(a === b, `${what}: ${a} instead of ${b}`.slice(0, 600));
-};
 
 const write = (client: pg.Client): Promise<unknown> =>
   client.query("update public.journal_entries set title = title || '.' where length(body) % 5 = 1");
@@ -86,9 +76,6 @@ async function soundBackups(place: Place, expected: readonly string[]): Promise<
   same(rows.filter(({ status }) => status === 'running').length, 0, 'rows that are left as running');
   await restores(place);
 }
-
-const succeeded = (ended: Ended): void =>
-  must(ended.status === 'succeeded', `failed: ${ended.error?.error} ${ended.error?.cause}`);
 
 const chunkBytes = 12_000;
 
@@ -300,6 +287,7 @@ export const SCENARIOS: readonly Scenario[] = [
   expire,
   integrity,
   airGap,
+  files,
   config,
   snapshot,
   watch,
