@@ -7,7 +7,7 @@ import type { FileSource } from '../core/files/source.ts';
 import type { FileSet, FileSetSetting } from '../core/files/types.ts';
 
 /** `s3://bucket/prefix?endpoint=…&region=…`, else a directory. The AWS SDK is loaded only when it is used. */
-async function openFileSource(location: string): Promise<FileSource> {
+export async function openFileSource(location: string): Promise<FileSource> {
   if (location.startsWith('s3://')) return (await import('../adapters/aws/s3Files.ts')).S3Files.open(location);
   return (await import('../adapters/local/directoryFiles.ts')).DirectoryFiles.open(location);
 }
