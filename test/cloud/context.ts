@@ -9,6 +9,8 @@ import { silentProgress } from '../../core/ports.ts';
 import { sampleMap } from '../../sample/map.ts';
 import { type CloudWorld, PRIMARY, type SECONDARY } from './world.ts';
 
+export const PERSON_KEYS = 'holdfast-person-keys';
+
 /** @param region of the bucket and of the keys: in the other one, the copy and the replicas of the keys */
 export function contextIn(world: CloudWorld, region: typeof PRIMARY | typeof SECONDARY): Context {
   const bucket = region === PRIMARY ? world.primary.vaultName : world.secondary.vaultName;
@@ -23,8 +25,7 @@ export function contextIn(world: CloudWorld, region: typeof PRIMARY | typeof SEC
     map: sampleMap(),
     store: S3Store.open(`s3://${bucket}/`, { region, forcePathStyle: true }),
     keys,
-    // One table in both regions on AWS; the emulator does not copy its items.
-    persons: new PersonKeyTable({ table: 'holdfast-person-keys', keys, config: { region: PRIMARY } }),
+    persons: new PersonKeyTable({ table: PERSON_KEYS, keys, config: { region } }),
     ledger: noLedger,
     clock: systemClock,
     progress: silentProgress,

@@ -21,12 +21,21 @@ export async function start(workflow: string, input: object): Promise<string> {
   return executionArn!;
 }
 
-/** @returns the newest execution, once there is one */
-export async function firstExecution(workflow: string, seconds: number): Promise<string> {
-  return until(seconds, `an execution of ${workflow}`, async () => {
-    const { executions = [] } = await sfn.send(new ListExecutionsCommand({ stateMachineArn: machine(workflow) }));
-    return executions[0]?.executionArn;
-  });
+export async function executionsOf(workflow: string): Promise<string[]> {
+  const { executions = [] } = await sfn.send(new ListExecutionsCommand({ stateMachineArn: machine(workflow) }));
+  return executions.map(({ executionArn }) => executionArn!);
+}
+
+/** @returns an execution that is not among those that are known, once there is one */
+export async function newExecution(workflow: string, seconds: number, known: readonly string[] = []): Promise<string> {
+  return until(seconds, `an execution of ${workflow}`, async () =>
+    (await executionsOf(workflow)).find((execution) => !known.includes(execution)),
+  );
+}
+
+export async function inputOf(executionArn: string): Promise<unknown> {
+  const { input } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+  return JSON.parse(input!);
 }
 
 /** @throws Error with the cause, when it ends in another way than `expected` */

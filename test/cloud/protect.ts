@@ -1,6 +1,13 @@
 /** What protects: a backup on schedule, its copy, its check, and restores from both. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  PutItemCommand,
+  paginateScan,
+} from '@aws-sdk/client-dynamodb';
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateScheduleCommand, GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import type pg from 'pg';
@@ -13,8 +20,8 @@ import { withRequests } from '../../core/restore/requests/session.ts';
 import { listRequests } from '../../core/restore/requests/store.ts';
 import { connect } from '../../core/sql.ts';
 import { sampleMap } from '../../sample/map.ts';
-import { contextIn } from './context.ts';
-import { ended, firstExecution, start, until } from './executions.ts';
+import { contextIn, PERSON_KEYS } from './context.ts';
+import { ended, newExecution, start, until } from './executions.ts';
 import { type CloudWorld, PRIMARY, SECONDARY } from './world.ts';
 
 /**
@@ -35,7 +42,7 @@ export async function backupIsMade(world: CloudWorld): Promise<string> {
       Target: schedule.Target,
     }),
   );
-  const { answer } = await ended(await firstExecution('backup', 60));
+  const { answer } = await ended(await newExecution('backup', 60));
   assert.equal(answer.type, 'full');
   assert.equal(answer.replication, 'complete');
   const s3 = new S3Client({ region: PRIMARY, forcePathStyle: true });
@@ -89,12 +96,35 @@ export async function restoreTenantByWorkflow(world: CloudWorld, backup: string)
   }
 }
 
+/** What a global table does by itself: the same table in the other region, with the same items. */
+async function copyPersonKeys(): Promise<void> {
+  const [from, to] = [PRIMARY, SECONDARY].map((region) => new DynamoDBClient({ region }));
+  const { Table } = await from!.send(new DescribeTableCommand({ TableName: PERSON_KEYS }));
+  const { KeySchema, AttributeDefinitions } = Table!;
+  await to!
+    .send(
+      new CreateTableCommand({
+        TableName: PERSON_KEYS,
+        KeySchema,
+        AttributeDefinitions,
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    )
+    .catch((error: Error) => {
+      if (error.name !== 'ResourceInUseException') throw error; // empty, but there
+    });
+  for await (const { Items = [] } of paginateScan({ client: from! }, { TableName: PERSON_KEYS })) {
+    for (const Item of Items) await to!.send(new PutItemCommand({ TableName: PERSON_KEYS, Item }));
+  }
+}
+
 /** As when the first region is dark: the bucket and the keys of the other one, and an empty database. */
 export async function restoreFromCopy(world: CloudWorld, backup: string): Promise<void> {
   const admin = await connect(world.server.url());
   await admin.query('create database recovered owner app_owner');
   await admin.end();
   const targetUrl = world.databaseUrl.replace(/\/app$/, '/recovered');
+  await copyPersonKeys();
   const { databaseUrl: _lost, ...ctx } = contextIn(world, SECONDARY);
   await restoreDatabase(ctx, { targetUrl, backup });
   const target = await connect(targetUrl);

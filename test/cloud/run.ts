@@ -5,11 +5,13 @@ import { lintTemplates } from './lint.ts';
 import { NOT_EMULATED } from './notEmulated.ts';
 import { backupIsMade, copyIsComplete, restoreFromCopy, restoreTenantByWorkflow, storeIsValid } from './protect.ts';
 import { disabledKeyStops, objectsStay, rightsAreFew, strangerIsRefused } from './refuse.ts';
+import { missingIsNoticed, tenantSchedules } from './schedules.ts';
 import { lastWords, makeCloudWorld } from './world.ts';
 
 const world = await makeCloudWorld(check);
 let failed = false;
 try {
+  await check('a backup that has not come is noticed, once', () => missingIsNoticed(world));
   const backup = await check("a schedule's target fires; backup through Step Functions and Lambda", () =>
     backupIsMade(world),
   );
@@ -18,6 +20,7 @@ try {
   await check('restore: asked for, approved, applied, by digest', () => restoreTenantByWorkflow(world, backup));
   await check('the other region alone restores everything, by digest', () => restoreFromCopy(world, backup));
   await check('another account pulls everything, and its copy is whole', () => airGappedCopy(world));
+  await check("a tenant's schedule: made, changed, run and removed by the command line", () => tenantSchedules(world));
   await check('a disabled key stops a backup, and the next one goes on', () => disabledKeyStops(world));
   await check('objects can be neither overwritten nor deleted', () => objectsStay(world));
   await check('deployed roles, asked of the policy simulator', () => rightsAreFew(world));
