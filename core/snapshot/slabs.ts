@@ -12,7 +12,7 @@ import { type ManifestObject, SHARED, type SlabInput } from './types.ts';
 /** Slabs that are being compressed and sealed at once, for two cores. */
 const AHEAD = 3;
 /** Tenants whose keys are fetched at once: it is waiting for files, or for a key service. */
-const FETCHING = 8;
+const FETCHING = 32;
 
 export interface ObjectAbout {
   readonly backup: string;
