@@ -11,6 +11,7 @@ import { createRestorePoint } from '../../core/history/restorePoints.ts';
 import { applyRequest } from '../../core/restore/requests/apply.ts';
 import { requestRestore } from '../../core/restore/requests/create.ts';
 import { approveRequest } from '../../core/restore/requests/decide.ts';
+import { backup } from '../../core/snapshot/backup.ts';
 import { copyRange, finishBackup, planBackup } from '../../core/snapshot/steps.ts';
 import { connect } from '../../core/sql.ts';
 import { createSample, type SampleOptions } from '../../sample/create.ts';
@@ -127,14 +128,12 @@ async function restores({ ctx, client }: Place, round: number, figures: Figures)
   const { rows } = await client.query('select id::text from public.organizations order by id limit 1');
   const tenant = rows[0].id as string;
   const point = `before-${round}`;
+  await backup(ctx, { type: 'full' });
   await createRestorePoint(client, { name: point, tenant });
-  const execution = `restores ${round}`;
-  const run = await planBackup(ctx, { type: 'full' }, execution);
-  for (const chunks of run.items) await copyRange(ctx, { execution, ...run, chunks }, () => false);
-  await finishBackup(ctx, { execution, ...run });
+  await backup(ctx, { type: 'incremental' });
   for (const source of ['live', 'store'] as const) {
     const { rowCount } = await client.query(
-      'update public.activity_events set details = details || \'{"hurt": true}\' where organization_id = $1',
+      "update public.activity_events set details = details || jsonb_build_object('hurt', clock_timestamp()) where organization_id = $1",
       [tenant],
     );
     const slow = slowServices(ctx);

@@ -12,7 +12,8 @@ import { PRIMARY } from './world.ts';
 
 const sfn = new SFNClient({ region: PRIMARY });
 
-const machine = (workflow: string): string => `arn:aws:states:${PRIMARY}:${ACCOUNT}:stateMachine:holdfast-${workflow}`;
+export const machine = (workflow: string): string =>
+  `arn:aws:states:${PRIMARY}:${ACCOUNT}:stateMachine:holdfast-${workflow}`;
 
 export async function start(workflow: string, input: object): Promise<string> {
   const { executionArn } = await sfn.send(
