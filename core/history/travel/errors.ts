@@ -1,4 +1,4 @@
-/** The refusals of sql/0009_travel.sql as errors with a code and a remedy. */
+/** The refusals of time travel, which sql/0009_cuts.sql lists, as errors with a code and a remedy. */
 import { ConfigError, type HoldfastError, IntegrityError, RestoreError } from '../../errors.ts';
 
 type Make = new (...args: ConstructorParameters<typeof HoldfastError>) => HoldfastError;
