@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Annotations, type App } from 'aws-cdk-lib';
-import { parseMap } from '../core/datamap/parse.ts';
-import { parseSettings, type Settings } from '../core/datamap/settings.ts';
 import { type CloudSetting, type CloudSettings, cloudSettings } from './cloudSettings.ts';
 import type { NetworkIds, ProtectedDatabase } from './constructs/database.ts';
 import type { VaultLock } from './constructs/vault.ts';
 import { Installation } from './installation.ts';
+import { readMapFile } from './mapFile.ts';
 import { AirGappedStack } from './stacks/airGappedStack.ts';
 import { ExampleDatabaseStack } from './stacks/exampleDatabaseStack.ts';
 import { KeyStack } from './stacks/keyStack.ts';
@@ -30,11 +28,12 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
   const { name, account, primaryRegion, secondaryRegion } = installation;
   const primary = { account, region: primaryRegion };
   const map = settings.path('map');
-  const file = readSettings(map);
-  const lock = {
-    mode: (settings.get('lockMode') ?? 'governance') as VaultLock['mode'],
-    ...(settings.get('lockDays') ? { days: Number(settings.get('lockDays')) } : {}),
-  };
+  const lockDays = settings.get('lockDays');
+  const terms = vaultTerms(
+    readMapFile(map).retention,
+    (settings.get('lockMode') ?? 'governance') as VaultLock['mode'],
+    lockDays === undefined ? undefined : Number(lockDays),
+  );
   const emails = settings.list('emails');
   const ready = (stack: string, ...needs: CloudSetting[]): boolean => {
     const missing = needs.filter((need) => settings.get(need) === undefined).map((need) => `holdfast:${need}`);
@@ -59,7 +58,7 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       installation,
       wrappingKeyArn: keyIn(settings, 'wrappingKeyArn', account, primaryRegion),
       signingKeyArn: keyIn(settings, 'signingKeyArn', account, primaryRegion),
-      terms: vaultTerms(file.retention, lock.mode, lock.days),
+      terms,
       env: { account, region: secondaryRegion },
     });
   }
@@ -70,8 +69,7 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       installation,
       database: databaseOf(settings),
       map,
-      settings: file,
-      lock,
+      terms,
       emails,
       filesKeyArns: settings.list('filesKeyArns'),
       ...(network ? { network } : {}),
@@ -95,13 +93,6 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       env: { account: airGapped, region: settings.get('airGappedRegion') ?? secondaryRegion ?? primaryRegion },
     });
   }
-}
-
-/** Read as a whole, so that a mistake in it is found here and not by the first function that runs. */
-function readSettings(path: string): Settings {
-  const text = readFileSync(path, 'utf8');
-  parseMap(text, path);
-  return parseSettings(text, path);
 }
 
 /** A key that another stack printed, which must be one of this installation: those of an example, or of a trial, end up here too. */

@@ -13,6 +13,12 @@ export interface InstallationProps {
   readonly secondaryRegion?: string;
 }
 
+/** @throws SynthError when it would not fit into the names of buckets */
+export function checkName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new SynthError('name', '3 to 20 lower-case letters, digits and hyphens, beginning with a letter', name);
+}
+
 /** One installation of Holdfast: a name, an account, its regions. */
 export class Installation {
   readonly name: string;
@@ -22,9 +28,7 @@ export class Installation {
 
   /** @throws SynthError when a name would not fit into the names of buckets, or a region is a token */
   constructor({ name = 'holdfast', account, primaryRegion, secondaryRegion }: InstallationProps) {
-    if (!NAME.test(name)) {
-      throw new SynthError('name', '3 to 20 lower-case letters, digits and hyphens, beginning with a letter', name);
-    }
+    checkName(name);
     if (Token.isUnresolved(account) || !/^\d{12}$/.test(account)) {
       throw new SynthError('account', 'an account id of twelve digits, known at synthesis', account);
     }
@@ -50,16 +54,6 @@ export class Installation {
   /** The table of person keys; it has the same name in every region. */
   get personKeyTable(): string {
     return `${this.name}-person-keys`;
-  }
-
-  /** The state machine of a workflow; the same in every region. */
-  workflowName(workflow: string): string {
-    return `${this.name}-${workflow}`;
-  }
-
-  /** The group of all schedules, those of stacks and those made at run time. */
-  get scheduleGroup(): string {
-    return this.name;
   }
 
   /** A role of the air-gapped account; the bucket that it reads lets in nothing else of that account. */

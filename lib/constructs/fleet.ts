@@ -19,8 +19,8 @@ import { Workflow } from './workflow.ts';
 /** What the functions of a region work with. What is absent, no function may ask for in the catalogue. */
 export interface FleetProps {
   readonly workflows: readonly WorkflowEntry[];
-  /** The state machine's name for a workflow. */
-  readonly nameOf: (workflow: string) => string;
+  /** Begins the names of state machines: `<name>-<workflow>`. */
+  readonly name: string;
   readonly vault: Vault;
   readonly map: MapLayer;
   readonly notifications: Notifications;
@@ -118,7 +118,7 @@ export class Fleet extends Construct {
     }
     const workflow = new Workflow(this, entry.name, {
       name: entry.name,
-      stateMachineName: this.#props.nameOf(entry.name),
+      stateMachineName: `${this.#props.name}-${entry.name}`,
       handlers,
       values,
     });

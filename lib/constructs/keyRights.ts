@@ -1,3 +1,4 @@
+import { Token } from 'aws-cdk-lib';
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SynthError } from '../synthError.ts';
 import { PURPOSES } from './keyPolicy.ts';
@@ -27,14 +28,15 @@ export function keyEnvironment({
 }
 
 /**
- * @param region of the functions: they ask the service there, which answers for no key of another region
+ * @param region of the functions, where it is known: they ask the service there, which answers for no key of another region
  * @throws SynthError for a former key that is not the ARN of a key in that region
  */
 export function checkFormerKeys({ formerWrapping = [], formerSigning = [] }: RootKeyArns, region: string): void {
   const check = (prop: string, arns: readonly string[]) => {
     for (const arn of arns) {
       const [, found] = /^arn:aws[\w-]*:kms:([\w-]+):\d{12}:key\/[\w-]+$/.exec(arn) ?? [];
-      if (found !== region) throw new SynthError(prop, `the ARN of a key in ${region}, where the functions are`, arn);
+      const here = found !== undefined && (found === region || Token.isUnresolved(region));
+      if (!here) throw new SynthError(prop, `the ARN of a key in ${region}, where the functions are`, arn);
     }
   };
   check('keys.former', formerWrapping);

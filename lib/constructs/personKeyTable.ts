@@ -16,6 +16,8 @@ export interface PersonKeyTableProps {
  * that an erasure destroyed. Its copies are live ones, which obey an erasure within a second.
  */
 export class PersonKeyTable extends Construct {
+  readonly tableName: string;
+
   constructor(scope: Construct, id: string, { tableName, replicaRegions = [] }: PersonKeyTableProps) {
     super(scope, id);
     const table = new TableV2(this, 'Table', {
@@ -34,6 +36,7 @@ export class PersonKeyTable extends Construct {
         pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: false },
       })),
     });
+    this.tableName = table.tableName;
     accept(
       table,
       ['AWS::DynamoDB::GlobalTable'],

@@ -1,7 +1,6 @@
 import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
-import type { Installation } from '../installation.ts';
 import type { ProtectedDatabase } from './database.ts';
 import type { Handler } from './handler.ts';
 
@@ -11,16 +10,16 @@ import type { Handler } from './handler.ts';
  */
 export function snapshotResources(
   scope: Construct,
-  { primaryRegion, secondaryRegion }: Installation,
   { kind, identifier }: NonNullable<ProtectedDatabase['snapshots']>,
+  otherRegion: string | undefined,
 ): Record<'rds:' | 'rds:Describe', string[]> {
   const stack = Stack.of(scope);
   const rds = (region: string, type: string, name: string) =>
     `arn:${stack.partition}:rds:${region}:${stack.account}:${type}:${name}`;
   const [database, snapshot] = kind === 'cluster' ? ['cluster', 'cluster-snapshot'] : ['db', 'snapshot'];
-  const regions = [primaryRegion, ...(secondaryRegion === undefined ? [] : [secondaryRegion])];
+  const regions = [stack.region, ...(otherRegion === undefined ? [] : [otherRegion])];
   return {
-    'rds:': [rds(primaryRegion, database, identifier), ...regions.map((region) => rds(region, snapshot, 'holdfast-*'))],
+    'rds:': [rds(stack.region, database, identifier), ...regions.map((region) => rds(region, snapshot, 'holdfast-*'))],
     'rds:Describe': regions.flatMap((region) => [rds(region, database, '*'), rds(region, snapshot, '*')]),
   };
 }

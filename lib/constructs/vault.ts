@@ -51,6 +51,8 @@ export interface VaultProps {
 export class Vault extends Construct {
   readonly bucket: Bucket;
   readonly key: IKey;
+  /** Where each object is copied; undefined: nowhere. */
+  readonly replica: VaultReplica | undefined;
 
   /** @throws SynthError for a lock that cannot be, or one that outlives what it should protect */
   constructor(scope: Construct, id: string, props: VaultProps) {
@@ -73,6 +75,7 @@ export class Vault extends Construct {
         pendingWindow: Duration.days(30),
         removalPolicy: RemovalPolicy.RETAIN,
       });
+    this.replica = props.replica;
     this.bucket = new Bucket(this, 'Bucket', {
       bucketName: props.bucketName,
       versioned: true,

@@ -65,7 +65,7 @@ export class AirGappedStack extends Stack {
     const map = new MapLayer(this, 'Map', { map: file, publicKeys });
     const fleet = new Fleet(this, 'Fleet', {
       workflows: WORKFLOWS.filter(({ place }) => place === 'air-gapped'),
-      nameOf: (workflow) => installation.workflowName(workflow),
+      name: installation.name,
       vault,
       map,
       notifications,
@@ -78,7 +78,7 @@ export class AirGappedStack extends Stack {
     });
     for (const handler of fleet.handlers.values()) grantSource(handler, installation, sourceKeyArn);
     const schedules = new Schedules(this, 'Schedules', {
-      groupName: installation.scheduleGroup,
+      groupName: installation.name,
       key: notifications.key,
       runs: [{ name: 'air-gap', cron, workflow: fleet.workflows['air-gap']! }],
       workflows: [],

@@ -16,14 +16,17 @@ import { PersonKeyTable } from '../../lib/constructs/personKeyTable.ts';
 import { ReplicaKeys } from '../../lib/constructs/replicaKeys.ts';
 import { RootKeys } from '../../lib/constructs/rootKeys.ts';
 import { Schedules } from '../../lib/constructs/schedules.ts';
+import { TenantBackup } from '../../lib/constructs/tenantBackup.ts';
 import { Vault } from '../../lib/constructs/vault.ts';
 import { Workflow } from '../../lib/constructs/workflow.ts';
 import { Installation } from '../../lib/installation.ts';
 import { ACCOUNT, PRIMARY, SECONDARY } from './world.ts';
 
-const MAP = 'sample/holdfast.yaml';
+export const MAP = 'sample/holdfast.yaml';
 const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
 export const keyArn = (id: string, region = PRIMARY): string => `arn:aws:kms:${region}:${ACCOUNT}:key/${id}`;
+
+export const SECRET = `arn:aws:secretsmanager:${PRIMARY}:${ACCOUNT}:secret:app-000000`;
 
 type Build = (scope: Construct) => void;
 
@@ -143,11 +146,52 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
   Fleet: [(scope) => void fleet(scope, []), (scope) => void fleet(scope, ['config-backup'])],
 };
 
+/** Its parts have templates of their own: of it, which resources there are. */
+export const TENANT_BACKUP: readonly [minimal: Build, maximal: Build] = [
+  (scope) =>
+    new TenantBackup(scope, 'It', {
+      name: 'the-app',
+      map: MAP,
+      database: { host: 'db.example', name: 'app', secretArn: SECRET },
+      vault: new Vault(scope, 'Vault', { bucketName: 'the-vault', lock: { mode: 'governance', days: 7 } }),
+      keys: { wrapping: keyArn('mrk-1'), signing: keyArn('mrk-2') },
+      personKeyTable: 'persons',
+    }),
+  (scope) =>
+    new TenantBackup(scope, 'It', {
+      name: 'the-app',
+      map: MAP,
+      database: {
+        host: 'db.example',
+        port: 5433,
+        name: 'app',
+        secretArn: SECRET,
+        secretKeyArn: keyArn('3'),
+        snapshots: { kind: 'cluster', identifier: 'app', keyArn: keyArn('4') },
+        network: importNetwork(scope, {
+          vpcId: 'vpc-1',
+          availabilityZones: [`${PRIMARY}a`],
+          subnetIds: ['subnet-1'],
+          securityGroupIds: ['sg-1'],
+        }),
+      },
+      databaseCa: MAP,
+      vault: new Vault(scope, 'Vault', {
+        bucketName: 'the-vault',
+        lock: { mode: 'governance', days: 7 },
+        replica: { bucketName: 'the-other-vault', keyArn: keyArn('1', SECONDARY) },
+      }),
+      keys: { wrapping: keyArn('mrk-1'), signing: keyArn('mrk-2') },
+      personKeyTable: 'persons',
+      notifications: new Notifications(scope, 'Notifications', { topicName: 'topic', emails: ['a@b.example'] }),
+    }),
+];
+
 function fleet(scope: Construct, names: readonly string[]): Fleet {
   const map = new MapLayer(scope, 'Map', { map: MAP });
   return new Fleet(scope, 'It', {
     workflows: WORKFLOWS.filter(({ name }) => names.includes(name)),
-    nameOf: (name) => `test-${name}`,
+    name: 'test',
     vault: new Vault(scope, 'Vault', { bucketName: 'the-vault', lock: { mode: 'governance', days: 7 } }),
     map,
     notifications: new Notifications(scope, 'Notifications', { topicName: 'topic' }),
@@ -157,7 +201,7 @@ function fleet(scope: Construct, names: readonly string[]): Fleet {
     database: {
       host: 'db.example',
       name: 'app',
-      secretArn: `arn:aws:secretsmanager:${PRIMARY}:${ACCOUNT}:secret:app-000000`,
+      secretArn: SECRET,
       secretKeyArn: keyArn('3'),
     },
   });

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { EXAMPLES } from './examples.ts';
+import { EXAMPLES, TENANT_BACKUP } from './examples.ts';
 import { templateOf } from './world.ts';
 
 /** Hashes of files change with every edit of them, and definitions are tested where they lie: neither says anything of a construct. */
-const stable = (template: object): unknown =>
+const stable = (template: unknown): unknown =>
   JSON.parse(
     JSON.stringify(template, (key, value) => (key === 'DefinitionString' ? '<definition>' : value)).replace(
       /[0-9a-f]{64}|[0-9A-F]{32,}|(?<=Layer)[0-9A-F]{8}[0-9a-f]*/g,
@@ -14,4 +14,13 @@ const stable = (template: object): unknown =>
 test.each(Object.entries(EXAMPLES))('%s: the least, and everything', (_, [minimal, maximal]) => {
   expect(stable(templateOf(minimal).toJSON())).toMatchSnapshot('minimal');
   expect(stable(templateOf(maximal).toJSON())).toMatchSnapshot('maximal');
+});
+
+test('TenantBackup: what there is of it at its least, and at its most', () => {
+  const [minimal, maximal] = TENANT_BACKUP.map((build) => {
+    const resources = templateOf(build).toJSON().Resources as Record<string, { Type: string }>;
+    return Object.entries(resources).map(([id, { Type }]) => `${stable(id)} ${Type}`);
+  });
+  expect(minimal!.sort()).toMatchSnapshot('minimal');
+  expect(maximal!.filter((resource) => !minimal!.includes(resource)).sort()).toMatchSnapshot('beyond that');
 });
