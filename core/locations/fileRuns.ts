@@ -28,6 +28,8 @@ import { provenContent, wholeContent } from './fileContent.ts';
 import type { DocumentFault } from './replicate.ts';
 
 const AT_ONCE = 4;
+/** Contents that were found to be missing, before they are copied. */
+const WAVE = 64;
 
 export interface FileReplication {
   readonly source: ObjectStore;
@@ -38,6 +40,8 @@ export interface FileReplication {
   readonly progress?: Progress;
   /** Whether a run goes along. @default all do */
   readonly runs?: (manifest: FileManifest) => boolean;
+  /** Asked before each object: whether to end, for now, before all is copied. @default to go on */
+  readonly stop?: () => boolean;
 }
 
 export interface FileReplicationReport {
@@ -75,7 +79,8 @@ export async function replicateFiles(job: FileReplication, storeId: string): Pro
   return run.report();
 }
 
-class FileRuns {
+/** The steps of one replication of files, and what they found. */
+export class FileRuns {
   readonly #job: FileReplication;
   readonly #storeId: string;
   readonly #keyring: Keyring | undefined;
@@ -85,6 +90,9 @@ class FileRuns {
   readonly #faults = new Map<string, HoldfastError>();
   /** Contents that the target has, and their sizes, of the tenant that was looked at last: a run goes tenant by tenant. */
   #there: { readonly tenant: string; readonly sizes: Map<string, number> } | undefined;
+  /** Tenants all of whose contents were gone through, and what is wrong with one of them. */
+  readonly #complete = new Map<string, HoldfastError | undefined>();
+  #stopped = false;
   #contents = 0;
   #bytes = 0;
   #unproven = 0;
@@ -112,31 +120,46 @@ class FileRuns {
     try {
       return await readFileManifest({ store: source, keys: trust }, name, this.#storeId);
     } catch (error) {
-      this.#withhold(id, await faultOf(source, error));
+      this.withhold(id, await faultOf(source, error));
       return undefined;
     }
   }
 
+  /** Whether it was asked to end before all was copied. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   async copy(name: string, manifest: FileManifest): Promise<void> {
-    const { source, target, progress } = this.#job;
     let bad: HoldfastError | undefined;
-    for (const [tenant, pages] of Object.entries(manifest.tenants)) {
-      for (const page of pages) {
-        // A listing comes after the contents that it names: where it is, they are.
-        if (!(await target.head(page.object))) bad ??= await this.#page(tenant, page);
-        progress?.advance(page.files);
-      }
+    for (const [tenant, pages] of Object.entries(manifest.tenants)) bad ??= await this.tenant(tenant, pages);
+    if (this.#stopped) return;
+    if (bad) this.withhold(manifest.id, bad);
+    else await this.seal(name, manifest);
+  }
+
+  /** Contents and listings of one tenant. @returns what keeps a run that names them from being whole at the target */
+  async tenant(tenant: string, pages: readonly FilePage[]): Promise<HoldfastError | undefined> {
+    const { target, progress } = this.#job;
+    let bad: HoldfastError | undefined;
+    for (const page of pages) {
+      if (this.#stop()) return bad;
+      // A listing comes after the contents that it names: where it is, they are.
+      if (!(await target.head(page.object))) bad ??= await this.#page(tenant, page);
+      progress?.advance(page.files);
     }
-    if (bad) {
-      this.#withhold(manifest.id, bad);
-      return;
-    }
+    return bad;
+  }
+
+  /** Puts the manifest of a run all of whose listings are there. */
+  async seal(name: string, manifest: FileManifest): Promise<void> {
+    const { source, target } = this.#job;
     try {
       await target.put(name, await source.get(name));
     } catch (error) {
       if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
       if (!(await target.get(name)).equals(await source.get(name))) {
-        this.#withhold(manifest.id, differs(target, name, error));
+        this.withhold(manifest.id, differs(target, name, error));
         return;
       } // else another run was first
     }
@@ -148,7 +171,7 @@ class FileRuns {
     const { source, target } = this.#job;
     try {
       const bad = this.#keyring ? await this.#named(tenant, page) : await this.#all(tenant);
-      if (bad) return bad;
+      if (bad || this.#stopped) return bad;
       await copyObject(source, target, page.object, { size: page.length, sha256: page.sha256 });
       return undefined;
     } catch (error) {
@@ -184,20 +207,39 @@ class FileRuns {
     return bad;
   }
 
+  #stop(): boolean {
+    this.#stopped ||= this.#job.stop?.() ?? false;
+    return this.#stopped;
+  }
+
   /** Every content of a tenant: which of them a listing names cannot be read here. */
   async #all(tenant: string): Promise<HoldfastError | undefined> {
+    if (this.#complete.has(tenant)) return this.#complete.get(tenant);
     const { source, target } = this.#job;
     let bad: HoldfastError | undefined;
+    let missing: { name: string; size: number }[] = [];
+    const copyMissing = async () => {
+      const wave = missing;
+      missing = [];
+      await inParallel(wave, AT_ONCE, async ({ name, size }) => {
+        if (this.#stop()) return;
+        const fault = await this.#content(name, size, wholeContent(source, name, size));
+        if (!fault) this.#unproven++;
+        bad ??= fault;
+      });
+    };
     for await (const { name, source: size, target: there } of pairs(source, target, contentFolder(tenant))) {
       if (size === undefined) continue;
       const before = this.#faults.get(name);
       if (before) bad ??= before;
       else if (there === undefined) {
-        const fault = await this.#content(name, size, wholeContent(source, name, size));
-        if (!fault) this.#unproven++;
-        bad ??= fault;
+        missing.push({ name, size });
+        if (missing.length === WAVE) await copyMissing();
+        if (this.#stopped) return bad;
       } else if (there !== size) bad ??= this.#note(name, differs(target, name));
     }
+    await copyMissing();
+    if (!this.#stopped) this.#complete.set(tenant, bad);
     return bad;
   }
 
@@ -239,7 +281,7 @@ class FileRuns {
     return fault;
   }
 
-  #withhold(id: string, { code, message }: HoldfastError): void {
+  withhold(id: string, { code, message }: HoldfastError): void {
     this.#withheld.push({ id, code, message });
   }
 }

@@ -1,33 +1,47 @@
 import * as z from 'zod';
 import { checkObject, copyObject } from '../../core/locations/copyObject.ts';
+import { copyTenantFiles } from '../../core/locations/fileSteps.ts';
 import { silentProgress } from '../../core/ports.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
-import { kept } from '../reference.ts';
-import { isCode, lambda, task } from '../task.ts';
+import { keep, kept } from '../reference.ts';
+import { isCode, lambda, type TaskContext, task } from '../task.ts';
 
-/** What an execution pulls: names of manifests, and of which of them which objects, from inclusive and to exclusive. */
+/** What an execution pulls: names of manifests, and in which pieces. */
 export interface Pull {
   readonly manifests: readonly string[];
-  readonly batches: readonly Batch[];
+  /** Of backups of users' files. */
+  readonly fileRuns: readonly string[];
+  readonly batches: readonly (ObjectBatch | FileBatch)[];
 }
 
-export interface Batch {
+/** Of a manifest which objects, from inclusive and to exclusive. */
+export interface ObjectBatch {
   readonly manifest: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** Copies the objects of a batch that are not here, each held against the signed digest on its way, until the time is nearly over. */
+/** Users' files of these tenants, of all runs. */
+export interface FileBatch {
+  readonly tenants: readonly string[];
+}
+
+/**
+ * Copies what of a batch is not here, until the time is nearly over: objects of backups held against the signed digest on their way, contents
+ * of users' files as whole ones, their listings by digest again.
+ */
 export const work = task({
   input: z.object({ execution, batch: z.int().min(0) }),
   run: async (ctx, { execution, batch }) => {
     const { source, store, trust } = ctx;
-    const { manifests, batches } = await kept<Pull>(store, execution, 'pull');
-    const { manifest, from, to } = batches[batch]!;
-    const name = manifests[manifest]!;
+    const { manifests, fileRuns, batches } = await kept<Pull>(store, execution, 'pull');
     const { id } = await readMarker(store, trust);
+    const what = batches[batch]!;
+    if ('tenants' in what) return pullFiles(ctx, id, { runs: fileRuns, tenants: what.tenants }, { execution, batch });
+    const { manifest, from, to } = what;
+    const name = manifests[manifest]!;
     const { objects } = await checkManifest(trust, await source.get(name), name, id);
     for (const object of objects.slice(from, to)) {
       if (ctx.remaining() <= 0) return { done: false };
@@ -42,5 +56,18 @@ export const work = task({
     return { done: true };
   },
 });
+
+/** What is damaged at the source is kept beside the list; the runs that name it are not sealed. */
+async function pullFiles(
+  { source, store, trust, clock, remaining }: TaskContext,
+  storeId: string,
+  which: Parameters<typeof copyTenantFiles>[2],
+  { execution, batch }: { readonly execution: string; readonly batch: number },
+) {
+  const job = { source, target: store, trust, stop: () => remaining() <= 0 };
+  const { done, faults } = await copyTenantFiles(job, storeId, which);
+  if (faults.length > 0) await keep(store, execution, `faults-${batch}`, faults, Number(clock.now() / 1000n));
+  return { done };
+}
 
 export const handler = lambda(work);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { IntegrityError } from '../../core/errors.ts';
 import { sizesUnder } from '../../core/locations/compare.ts';
+import { sealFileRuns } from '../../core/locations/fileSteps.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { backupFolder, readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
@@ -8,12 +9,12 @@ import { kept } from '../reference.ts';
 import { isCode, lambda, task } from '../task.ts';
 import type { Pull } from './pull.ts';
 
-/** Manifests come last, oldest first, each only when all that it names is here: a backup is absent or complete here too. */
+/** Manifests come last, oldest first, each only when all that it names is here: a backup, or a run of users' files, is absent or complete here too. */
 export const work = task({
   input: z.object({ execution }),
   run: async (ctx, { execution }) => {
     const { source, store, trust } = ctx;
-    const { manifests } = await kept<Pull>(store, execution, 'pull');
+    const { manifests, fileRuns } = await kept<Pull>(store, execution, 'pull');
     const { id: storeId } = await readMarker(store, trust);
     let bytes = 0;
     for (const name of manifests) {
@@ -32,7 +33,20 @@ export const work = task({
       });
       bytes += totals.bytes;
     }
-    return { backups: manifests.length, bytes };
+    const files = await sealFileRuns({ source, target: store, trust }, storeId, fileRuns);
+    const [first] = files.withheld;
+    if (first) {
+      throw new IntegrityError(
+        'HF_FILES_WITHHELD',
+        `${files.withheld.length} backups of users' files are not whole here: ${first.message}`,
+        {
+          action:
+            'Everything else was taken over. Mend it at the source, or remove those runs there, and start the workflow again.',
+          details: { withheld: files.withheld.slice(0, 10), taken: files.runs },
+        },
+      );
+    }
+    return { backups: manifests.length, bytes, fileRuns: files.runs.length };
   },
 });
 

@@ -3,6 +3,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { DirectoryStore } from '../../../adapters/local/directoryStore.ts';
+import { checkFiles } from '../../../core/files/check.ts';
 import { createRestorePoint } from '../../../core/history/restorePoints.ts';
 import { restoreDatabase } from '../../../core/restore/database.ts';
 import { backup } from '../../../core/snapshot/backup.ts';
@@ -14,7 +15,7 @@ import type { SnapshotService } from '../../../test/support/aws/snapshotService.
 import { createDatabase } from '../../../test/support/database.ts';
 import { databaseDigest, folderDigest } from './digest.ts';
 import { type Ended, same, succeeded } from './expect.ts';
-import { files } from './files.ts';
+import { backUpNotes, files } from './files.ts';
 import type { WorkflowContext } from './world.ts';
 
 export interface Place {
@@ -198,17 +199,19 @@ const airGap: Scenario = {
     for (const type of ['full', 'incremental'] as const) {
       await write(place.client);
       await backup(source, { type, chunkBytes });
+      await backUpNotes(place, source, type);
     }
     return {
       input: {},
       check: async (ended) => {
         succeeded(ended);
-        const ignored = /^(runs|progress)\//;
+        const ignored = /^(runs|progress|files\/progress)\//;
         const [here, there] = await Promise.all(
           ['vault', 'store'].map((folder) => folderDigest(join(place.directory, folder), ignored)),
         );
         same(Object.entries(here!).sort(), Object.entries(there!).sort(), 'the vault');
         await restores(place, place.ctx.store);
+        same((await checkFiles(place.ctx, { all: true, deep: true })).faults, [], "faults of users' files");
       },
     };
   },

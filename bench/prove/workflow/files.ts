@@ -21,19 +21,13 @@ export const files: Scenario = {
   name: 'changed',
   async prepare(place) {
     const { ctx, client } = place;
-    const { rows } = await client.query<{ path: string }>(
-      'select storage_key as path from public.voice_notes order by 1',
-    );
+    const paths = await notesOf(place);
     const uploads = uploadsIn(place.directory);
-    const put = async (path: string, words: string) => {
-      await mkdir(dirname(join(uploads, path)), { recursive: true });
-      await writeFile(join(uploads, path), words);
-    };
-    const [lost, changed, ...others] = rows.map(({ path }) => path);
-    for (const path of [lost!, changed!, ...others]) await put(path, `sound of ${path}`);
+    const put = (path: string, words: string) => putNote(place, path, words);
+    const [lost, changed] = paths;
+    for (const path of paths) await put(path, `sound of ${path}`);
     const before = await folderDigest(uploads, EVERYTHING);
-    const sets = ctx.settings.files.map((set) => ({ ...set, source: DirectoryFiles.open(uploads, settled) }));
-    const first = await backUpFiles(ctx, sets);
+    const first = await backUpFiles(ctx, setsOf(place));
     await put(changed!, 'spoken anew');
     const after = await folderDigest(uploads, EVERYTHING);
     await rm(join(uploads, lost!));
@@ -48,12 +42,12 @@ export const files: Scenario = {
         );
         same(runs[0]!.id, first.manifest.id, 'the run before');
         const { files, gone, unread } = runs[1]!.totals;
-        same([runs.length, files, gone, unread], [2, rows.length, 1, 0], 'runs, and files of the last');
+        same([runs.length, files, gone, unread], [2, paths.length, 1, 0], 'runs, and files of the last');
         same((await checkFiles(ctx, { all: true, deep: true })).faults, [], 'faults');
         same(await restored(place), present, 'files now');
         same(await restored(place, true), after, 'files now, with the last content of the lost one');
         same(await folderDigest(uploads, EVERYTHING), present, 'the files themselves');
-        same(Object.keys(before).length, rows.length, 'files before');
+        same(Object.keys(before).length, paths.length, 'files before');
         const { rows: lines } = await client.query(
           "select result from holdfast.tenant_backup_logs where step = 'files' and backup_id = $1 order by id",
           [runs[1]!.id],
@@ -67,6 +61,28 @@ export const files: Scenario = {
     };
   },
 };
+
+async function notesOf({ client }: Place): Promise<string[]> {
+  const { rows } = await client.query<{ path: string }>(
+    'select storage_key as path from public.voice_notes order by 1',
+  );
+  return rows.map(({ path }) => path);
+}
+
+async function putNote({ directory }: Place, path: string, words: string): Promise<void> {
+  const file = join(uploadsIn(directory), path);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, words);
+}
+
+const setsOf = ({ ctx, directory }: Place) =>
+  ctx.settings.files.map((set) => ({ ...set, source: DirectoryFiles.open(uploadsIn(directory), settled) }));
+
+/** A run into a store, of notes that all say something new. */
+export async function backUpNotes(place: Place, ctx: Place['ctx'], words: string): Promise<void> {
+  for (const path of await notesOf(place)) await putNote(place, path, `${words} of ${path}`);
+  await backUpFiles(ctx, setsOf(place));
+}
 
 /** Every tenant's files, out of store and keys alone, in one folder. */
 async function restored({ ctx, client, directory }: Place, lastGood = false): Promise<Record<string, string>> {
