@@ -16,6 +16,15 @@ function exit(error: CommanderError): never {
   process.exit(error.exitCode === 0 ? 0 : 2);
 }
 
+/** The first word that is neither an option of the program nor the value of one. */
+function firstOperand({ options }: Command, words: readonly string[]): string | undefined {
+  const index = words.findIndex((word, i) => {
+    const before = options.find(({ short, long }) => [short, long].includes(words[i - 1]));
+    return !word.startsWith('-') && !before?.required;
+  });
+  return words[index];
+}
+
 const program = new Command('holdfast')
   .description('Backup, time travel and exact per-tenant restore for multi-tenant PostgreSQL.')
   .version(version, '-V, --version', 'print the version')
@@ -38,9 +47,12 @@ const program = new Command('holdfast')
   .enablePositionalOptions(false)
   .exitOverride(exit);
 
-for (const [group, registers] of Object.entries(commands)) {
-  program.commandsGroup(group);
-  for (const register of registers) register(program);
+const asked = firstOperand(program, process.argv.slice(2));
+const known = Object.values(commands).some((group) => asked !== undefined && Object.hasOwn(group, asked));
+for (const [title, group] of Object.entries(commands)) {
+  program.commandsGroup(title);
+  // Help, and a command that there is not, are answered with all of them.
+  for (const [name, load] of Object.entries(group)) if (!known || name === asked) (await load())(program);
 }
 warnOfPasswords(process.argv);
 await program.parseAsync();
