@@ -3,6 +3,8 @@
  * is what a database now holds. Neither the order of rows nor that of columns matters; how often a row occurs does. Damage
  * is found by SHA-256 and the ciphers long before; this one has to be fast.
  */
+// Taken out of Math once: looked up at every byte it costs ten times as much wherever Math is not the global of the process.
+const { imul } = Math;
 const TAB = 9;
 const NEWLINE = 10;
 
@@ -32,12 +34,12 @@ export class RowSet {
       for (let i = 0; i < data.length; i++) {
         const byte = data[i]!;
         if (byte !== TAB && byte !== NEWLINE) {
-          a = Math.imul(a ^ byte, 0x01000193);
-          b = Math.imul(b + byte, 0x85ebca6b) ^ (b >>> 15);
+          a = imul(a ^ byte, 0x01000193);
+          b = imul(b + byte, 0x85ebca6b) ^ (b >>> 15);
           continue;
         }
         rowA = (rowA + mix(a ^ (b >>> 7))) | 0;
-        rowB = (rowB + mix(b ^ Math.imul(a, 0xc2b2ae35))) | 0;
+        rowB = (rowB + mix(b ^ imul(a, 0xc2b2ae35))) | 0;
         column += 1;
         if (byte === NEWLINE) {
           this.#rows += 1;
@@ -56,12 +58,12 @@ export class RowSet {
 
 function seedOf(name: string): number {
   let seed = 0x811c9dc5;
-  for (const byte of Buffer.from(name)) seed = Math.imul(seed ^ byte, 0x01000193);
+  for (const byte of Buffer.from(name)) seed = imul(seed ^ byte, 0x01000193);
   return mix(seed);
 }
 
 function mix(n: number): number {
-  let h = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  let h = imul(n ^ (n >>> 16), 0x85ebca6b);
+  h = imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -9,7 +10,7 @@ import { restoreTest } from '../../core/restore/restoreTest.ts';
 import { restoreTenant } from '../../core/restore/tenant.ts';
 import { backup } from '../../core/snapshot/backup.ts';
 import type { Manifest } from '../../core/snapshot/types.ts';
-import { connect } from '../../core/sql.ts';
+import { connect, ident, literal } from '../../core/sql.ts';
 import { createDatabase } from '../support/database.ts';
 import { type ProtectedSample, protectedSample } from './support.ts';
 
@@ -71,10 +72,46 @@ test('a missing, truncated or damaged object is named, and nothing is changed', 
     expect(proof).toMatchObject({ ok: false, failures: [expect.stringContaining('HF_SLAB_CORRUPT')] });
   });
   expect(await tenantDigest(sample.client, sample.bound, null)).toEqual(before);
-  const { rows } = await sample.client.query(
-    "select datname from pg_database where starts_with(datname, 'holdfast_scratch_')",
+});
+
+test('a restore test that fails leaves no scratch database behind', async () => {
+  // a role of its own tells this test's databases from those of tests beside it
+  const role = `faults_${randomBytes(4).toString('hex')}`;
+  const url = new URL(sample.ctx.databaseUrl!);
+  url.username = role;
+  url.password = role;
+  await sample.client.query(`create role ${ident(role)} superuser login password ${literal(role)}`);
+  const made = async () =>
+    (
+      await sample.client.query(
+        'select datname from pg_database where datdba = (select oid from pg_roles where rolname = $1)',
+        [role],
+      )
+    ).rows;
+  let most = 0;
+  const store = new Proxy(sample.ctx.store, {
+    get(target, name) {
+      if (name !== 'get') {
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      }
+      return async (...of: Parameters<typeof target.get>) => {
+        most = Math.max(most, (await made()).length);
+        return await target.get(...of);
+      };
+    },
+  });
+  await damaged(
+    chunk().name,
+    (b) => b.subarray(0, 99),
+    async () => {
+      const proof = await restoreTest({ ...sample.ctx, store, databaseUrl: url.href }, manifest);
+      expect(proof).toMatchObject({ ok: false });
+    },
   );
-  expect(rows).toEqual([]);
+  expect(most).toBe(1);
+  expect(await made()).toEqual([]);
+  await sample.client.query(`drop role ${ident(role)}`);
 });
 
 test('another key file opens nothing', async () => {
