@@ -19,12 +19,11 @@ const known = ({ Rule, Message }: Finding): boolean =>
   Rule.Id === 'E3601' && /'OutputPath' was unexpected\) at 'States\/\w+\/OutputPath'/.test(Message);
 
 /** @throws Error naming each finding, when the templates of all stacks as they stand have an error of the schema */
-export async function lintTemplates({ bin, directory }: CloudWorld): Promise<void> {
+export async function lintTemplates({ bin, directory, settings }: CloudWorld): Promise<void> {
   const assembly = join(directory, 'lint');
   // Templates of all stacks are written; only what is named is bundled, and it has no functions.
-  await run(join(ROOT, 'node_modules/.bin/cdk'), ['synth', 'holdfast-keys', '--quiet', '--output', assembly], {
-    cwd: ROOT,
-  });
+  const options = ['--quiet', '--output', assembly, '-c', `holdfast:map=${settings.map}`];
+  await run(join(ROOT, 'node_modules/.bin/cdk'), ['synth', 'holdfast-keys', ...options], { cwd: ROOT });
   const files = (await readdir(assembly)).filter((name) => name.endsWith('.template.json'));
   const { stdout } = await run(
     join(bin, 'cfn-lint'),

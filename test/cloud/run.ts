@@ -1,6 +1,7 @@
 /** `npm run test:cloud`: deploys the stacks to an emulator of AWS and drives them. Exits 1 when anything is not as it should be. */
 import { airGappedCopy } from './airGap.ts';
 import { check } from './checks.ts';
+import { filesAreKept } from './files.ts';
 import { lintTemplates } from './lint.ts';
 import { NOT_EMULATED } from './notEmulated.ts';
 import { backupIsMade, copyIsComplete, restoreFromCopy, restoreTenantByWorkflow, storeIsValid } from './protect.ts';
@@ -15,6 +16,7 @@ try {
   const backup = await check("a schedule's target fires; backup through Step Functions and Lambda", () =>
     backupIsMade(world),
   );
+  await check("users' files: a bucket through the workflow, changed, and back", () => filesAreKept(world));
   await check('every object is in the other region, byte for byte', () => copyIsComplete(world));
   await check('integrity-check finds nothing wrong', () => storeIsValid(world));
   await check('restore: asked for, approved, applied, by digest', () => restoreTenantByWorkflow(world, backup));

@@ -13,7 +13,8 @@ import { createSample } from '../../sample/create.ts';
 import { sampleMap } from '../../sample/map.ts';
 import { setBucketProperties } from './bucketProperties.ts';
 import { deployer, type Outputs, without, withVariables } from './deploy.ts';
-import { ACCOUNT, type Emulator, ROOT, startEmulator, virtualEnvironment } from './emulator.ts';
+import { ACCOUNT, type Emulator, startEmulator, virtualEnvironment } from './emulator.ts';
+import { mapWithFiles } from './map.ts';
 import { newCertificate } from './tls.ts';
 
 export const PRIMARY = 'eu-central-1';
@@ -97,6 +98,7 @@ async function deployAll(
   );
   const settings = {
     account: ACCOUNT,
+    map: await mapWithFiles(directory),
     exampleDatabase: 'no',
     airGappedAccount: '',
     wrappingKeyArn: '',
@@ -127,7 +129,7 @@ async function deployAll(
         airGappedAccount: AIR_GAPPED_ACCOUNT,
       },
       withVariables({
-        HOLDFAST_MAP: join(ROOT, 'sample/holdfast.yaml'),
+        HOLDFAST_MAP: settings.map,
         HOLDFAST_DATABASE_CA: databaseCa,
       }),
     ),
