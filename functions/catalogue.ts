@@ -186,7 +186,13 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     handlers: {
       list: handler('air-gap/list', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
       pull: handler('air-gap/pull', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
-      seal: handler('air-gap/seal', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      seal: handler('air-gap/seal', {
+        store: 'write',
+        keys: 'none',
+        seconds: 900,
+        memory: 1024,
+        actions: ['s3:GetObjectRetention'],
+      }),
       record: handler('air-gap/record', { store: 'write' }),
     },
     values: ['topic'],

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { IntegrityError } from '../../core/errors.ts';
 import { sizesUnder } from '../../core/locations/compare.ts';
+import { isLocking } from '../../core/locations/copyObject.ts';
 import { sealFileRuns } from '../../core/locations/fileSteps.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { backupFolder, readMarker } from '../../core/snapshot/store.ts';
@@ -9,7 +10,10 @@ import { kept } from '../reference.ts';
 import { isCode, lambda, task } from '../task.ts';
 import type { Pull } from './pull.ts';
 
-/** Manifests come last, oldest first, each only when all that it names is here: a backup, or a run of users' files, is absent or complete here too. */
+/**
+ * Manifests come last, oldest first, each only when all that it names is here: a backup, or a run of users' files, is absent or complete
+ * here too. The answer says what lock the last one has in truth, asked of the vault rather than of the template; null: none.
+ */
 export const work = task({
   input: z.object({ execution }),
   run: async (ctx, { execution }) => {
@@ -46,7 +50,9 @@ export const work = task({
         },
       );
     }
-    return { backups: manifests.length, bytes, fileRuns: files.runs.length };
+    const last = manifests.at(-1);
+    const lock = last !== undefined && isLocking(store) ? await store.lockOf(last) : undefined;
+    return { backups: manifests.length, bytes, fileRuns: files.runs.length, lock: lock ?? null };
   },
 });
 

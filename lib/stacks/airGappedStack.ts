@@ -74,6 +74,7 @@ export class AirGappedStack extends Stack {
         HOLDFAST_STORE: `s3://${vault.bucket.bucketName}/`,
         HOLDFAST_SOURCE_STORE: `s3://${installation.vaultName(installation.primaryRegion)}/?region=${installation.primaryRegion}`,
       },
+      resources: { 's3:GetObjectRetention': [vault.bucket.arnForObjects('*')] },
       roleName: (handler) => installation.pullRole(handler),
     });
     for (const handler of fleet.handlers.values()) grantSource(handler, installation, sourceKeyArn);

@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { type App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { parseMap } from '../../core/datamap/parse.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
+import { WORKFLOWS } from '../../functions/catalogue.ts';
 import { cloudSettings } from '../../lib/cloudSettings.ts';
 import { fileBuckets } from '../../lib/constructs/fileBuckets.ts';
+import { Handler } from '../../lib/constructs/handler.ts';
 import { longestGaps } from '../../lib/constructs/longestGaps.ts';
 import { scheduledRuns } from '../../lib/constructs/scheduledRuns.ts';
 import type { Workflow } from '../../lib/constructs/workflow.ts';
@@ -164,4 +167,21 @@ test('the other region is named in the primary stack only where copies go', () =
   expect(() => app({ secondaryRegion: SECONDARY, primaryRegion: SECONDARY })).toThrow(
     'secondaryRegion: expected another',
   );
+});
+
+test('each kind of alarm is in the manual, with what to do', () => {
+  const manual = readFileSync('docs/deploy.md', 'utf8');
+  const stack = app({}).node.findChild('holdfast-primary') as Stack;
+  const alarms = stack.node.findAll().filter((construct) => construct instanceof Alarm);
+  const functions = stack.node.findAll().filter((construct) => construct instanceof Handler);
+  const kinds = new Set(
+    alarms.map(({ node: { id } }) => {
+      const workflow = WORKFLOWS.find(({ name }) => id.startsWith(`${name}-`) && !id.endsWith('-throttled'));
+      const handler = functions.find(({ node }) => id === `${node.id}-throttled`);
+      if (handler) return '<function>-throttled';
+      return workflow ? id.replace(workflow.name, '<workflow>') : id;
+    }),
+  );
+  expect(kinds.size).toBe(8);
+  for (const kind of kinds) expect(manual).toContain(`| \`${kind}\` |`);
 });

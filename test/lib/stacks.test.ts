@@ -72,6 +72,25 @@ test('the air-gapped copy is in another account, and nobody there can delete it'
   ).toThrow('another account');
 });
 
+test('only the function that seals asks for locks there, and no function can set or lift one', () => {
+  const policies = Object.values(Template.fromStack(stacks().airGapped).findResources('AWS::IAM::Policy'));
+  const statements = policies.flatMap(({ Properties }) =>
+    (Properties.PolicyDocument.Statement as { Action: string | string[] }[]).map((statement) => ({
+      role: JSON.stringify(Properties.Roles),
+      ...statement,
+    })),
+  );
+  const about = statements.filter(({ Action }) => /Retention|LegalHold/.test(JSON.stringify(Action)));
+  expect(about).toEqual([
+    expect.objectContaining({
+      role: expect.stringContaining('airgapseal'),
+      Effect: 'Allow',
+      Action: 's3:GetObjectRetention',
+      Resource: { 'Fn::Join': ['', [{ 'Fn::GetAtt': [expect.stringContaining('Vault'), 'Arn'] }, '/*']] },
+    }),
+  ]);
+});
+
 test('what holds keys and backups is not deleted with its stack', () => {
   for (const stack of Object.values(stacks())) {
     expect(stack.terminationProtection).toBe(true);
