@@ -18,10 +18,9 @@ function exit(error: CommanderError): never {
 
 /** The first word that is neither an option of the program nor the value of one. */
 function firstOperand({ options }: Command, words: readonly string[]): string | undefined {
-  const index = words.findIndex((word, i) => {
-    const before = options.find(({ short, long }) => [short, long].includes(words[i - 1]));
-    return !word.startsWith('-') && !before?.required;
-  });
+  const takesValue = (word: string | undefined) =>
+    options.some(({ short, long, required }) => required && word !== undefined && [short, long].includes(word));
+  const index = words.findIndex((word, i) => !word.startsWith('-') && !takesValue(words[i - 1]));
   return words[index];
 }
 
@@ -48,11 +47,12 @@ const program = new Command('holdfast')
   .exitOverride(exit);
 
 const asked = firstOperand(program, process.argv.slice(2));
-const known = Object.values(commands).some((group) => asked !== undefined && Object.hasOwn(group, asked));
+const isAsked = (names: string) => asked !== undefined && names.split('|').includes(asked);
+const known = Object.values(commands).some((group) => Object.keys(group).some(isAsked));
 for (const [title, group] of Object.entries(commands)) {
   program.commandsGroup(title);
   // Help, and a command that there is not, are answered with all of them.
-  for (const [name, load] of Object.entries(group)) if (!known || name === asked) (await load())(program);
+  for (const [names, load] of Object.entries(group)) if (!known || isAsked(names)) (await load())(program);
 }
 warnOfPasswords(process.argv);
 await program.parseAsync();

@@ -1,6 +1,6 @@
 /**
  * Every command, in the groups and the order that help shows them. A new one is a new file and a line here. Only the one that is
- * asked for is loaded: with all of them, a command would take half as long again to start.
+ * asked for is loaded: all of them together take three times as long to start. A second name stands behind a bar.
  */
 import type { Register } from '../command.ts';
 
@@ -39,7 +39,7 @@ export const commands: Readonly<Record<string, Readonly<Record<string, Load>>>> 
   },
   'Get things back:': {
     undo: async () => (await import('./undo.ts')).undoCommand,
-    'point-in-time-recovery': async () => (await import('./pointInTimeRecovery.ts')).pointInTimeRecoveryCommand,
+    'point-in-time-recovery|pitr': async () => (await import('./pointInTimeRecovery.ts')).pointInTimeRecoveryCommand,
     restore: async () => (await import('./restore.ts')).restoreCommand,
     'restore-database': async () => (await import('./restoreDatabase.ts')).restoreDatabaseCommand,
     'restore-point': async () => (await import('./restorePoint.ts')).restorePointCommand,
