@@ -17,7 +17,7 @@ test('the list names each command as the command names itself, so that the one a
 test('a command is found behind global options, and none is taken for the value of one', async () => {
   const cwd = await temporaryDirectory();
   const asked = async (...words: string[]) => (await holdfast(words, { cwd })).stdout.split('\n')[0];
-  expect(await asked('--json', '-c', 'backup', 'list', '--help')).toBe('Usage: holdfast list [options]');
+  expect(await asked('-q', '-c', 'backup', 'list', '--help')).toBe('Usage: holdfast list [options]');
   expect(await asked('pitr', '--help')).toBe('Usage: holdfast point-in-time-recovery|pitr [options]');
   expect((await holdfast(['bakup'], { cwd })).stderr).toContain('Did you mean backup?');
 });
