@@ -16,7 +16,7 @@ import { accept } from '../accept.ts';
 import type { Workflow } from './workflow.ts';
 
 export interface ScheduledRun {
-  /** What it is called in the group; letters, digits and hyphens. */
+  /** What it is called in the group; letters, digits, hyphens, underscores and dots. */
   readonly name: string;
   /** Five fields as in crontab(5), e.g. `0 2 * * 0`. */
   readonly cron: string;
@@ -42,7 +42,7 @@ export interface SchedulesProps {
 export class Schedules extends Construct {
   readonly group: ScheduleGroup;
   readonly missed: Queue;
-  /** Of schedules that are made at run time: it may start the workflows, and leave behind what it could not. */
+  /** Of every schedule in the group, also of those made at run time: it may start the workflows, and leave behind what it could not. */
   readonly role: Role;
 
   /** @throws ConfigError HF_CRON_INVALID, HF_TIME_ZONE_UNKNOWN */
@@ -79,6 +79,8 @@ export class Schedules extends Construct {
         schedule: ScheduleExpression.expression(time.expression, TimeZone.of(time.timeZone)),
         timeWindow: run.flexible ? TimeWindow.flexible(Duration.minutes(run.flexible)) : TimeWindow.off(),
         target: new StepFunctionsStartExecution(run.workflow.stateMachine, {
+          // One that the library made could not use the key of the queue: what it leaves behind would be lost, and no alarm would tell.
+          role: this.role,
           input: ScheduleTargetInput.fromObject(run.input ?? {}),
           deadLetterQueue: this.missed,
           maxEventAge: Duration.hours(1),

@@ -118,6 +118,29 @@ test("users' files are read by what copies them, below what holdfast.yaml names,
   ]);
 });
 
+test('whatever starts a workflow by the clock can leave behind what it could not start', () => {
+  const starts = (stack: string) => {
+    const all = Object.values(templates.get(stack)!).filter(({ Type }) => Type === 'AWS::Scheduler::Schedule');
+    return all.map(({ Properties }) => Properties.Target as Record<'RoleArn' | 'Arn' | 'DeadLetterConfig', unknown>);
+  };
+  for (const stack of ['holdfast-primary', 'holdfast-air-gapped']) {
+    expect(starts(stack).length).toBeGreaterThan(0);
+    for (const { RoleArn, Arn, DeadLetterConfig } of starts(stack)) {
+      const role = (RoleArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'][0];
+      const own = rights.filter((right) => right.stack === stack && right.role === role);
+      const may = (action: string) => own.filter((right) => right.action === action).map(({ resource }) => resource);
+      expect(may('states:StartExecution')).toContain(JSON.stringify(Arn));
+      expect(may('sqs:SendMessage')).toEqual([JSON.stringify((DeadLetterConfig as { Arn: unknown }).Arn)]);
+      const queues = Object.values(templates.get(stack)!).filter(({ Type }) => Type === 'AWS::SQS::Queue');
+      for (const { Properties } of queues) {
+        for (const action of ['kms:GenerateDataKey', 'kms:Decrypt']) {
+          expect(may(action)).toEqual([JSON.stringify(Properties.KmsMasterKeyId)]);
+        }
+      }
+    }
+  }
+});
+
 test('the root key is used by no role without saying for which purpose', () => {
   const uses = rights.filter(
     ({ action, resource }) => /^kms:(Encrypt|Decrypt|Generate)/.test(action) && /wrappingkeyarn/i.test(resource),
