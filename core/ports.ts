@@ -218,7 +218,7 @@ export interface ServiceSnapshot {
 export interface ServiceSnapshots {
   /** Begins the copy into the other region unless it is there. @returns its status; `none` when there is no other region */
   copy(kind: SnapshotKind, id: string, source: string): Promise<string>;
-  /** Those that this installation made, in both regions. */
-  list(kind: SnapshotKind): Promise<ServiceSnapshot[]>;
+  /** Those that the workflow made of this database, in both regions; none that a person made, or another installation. */
+  list(kind: SnapshotKind, database: string): Promise<ServiceSnapshot[]>;
   remove(kind: SnapshotKind, snapshot: ServiceSnapshot): Promise<void>;
 }

@@ -11,8 +11,8 @@ import {
 } from '@aws-sdk/client-rds';
 import type { ServiceSnapshot, ServiceSnapshots, SnapshotKind } from '../../core/ports.ts';
 
-/** Snapshots of this installation, and no other, begin so. */
-const PREFIX = 'holdfast-';
+/** As the workflow calls them. A person's own `holdfast-before-the-upgrade`, or the last one of a stack that went, is none of them. */
+const OURS = /^holdfast-[0-9a-f]{40}$/;
 
 export interface RdsSnapshotsProps {
   /** The other region. @default none: nothing is copied */
@@ -55,9 +55,11 @@ export class RdsSnapshots implements ServiceSnapshots {
     return 'copying';
   }
 
-  async list(kind: SnapshotKind): Promise<ServiceSnapshot[]> {
+  async list(kind: SnapshotKind, database: string): Promise<ServiceSnapshot[]> {
     const clients = [this.#here, ...(this.#there ? [this.#there] : [])];
-    return (await Promise.all(clients.map((client) => describe(client, kind)))).flat();
+    const all = (await Promise.all(clients.map((client) => describe(client, kind)))).flat();
+    // RDS keeps identifiers in lower case. Another installation in this account has the same names, for another database.
+    return all.filter((snapshot) => snapshot.database === database.toLowerCase());
   }
 
   async remove(kind: SnapshotKind, { region, id }: ServiceSnapshot): Promise<void> {
@@ -72,23 +74,37 @@ export class RdsSnapshots implements ServiceSnapshots {
   }
 }
 
-async function describe(client: RDSClient, kind: SnapshotKind): Promise<ServiceSnapshot[]> {
+interface Described extends ServiceSnapshot {
+  /** Identifier of the cluster or instance that it is of, also where it was copied to. */
+  readonly database: string | undefined;
+}
+
+async function describe(client: RDSClient, kind: SnapshotKind): Promise<Described[]> {
   const region = await client.config.region();
-  const found: ServiceSnapshot[] = [];
+  const found: Described[] = [];
   let Marker: string | undefined;
-  const add = (id: string | undefined, at: Date | undefined, status: string | undefined) => {
-    if (!id?.startsWith(PREFIX)) return;
-    found.push({ region, id, status: status ?? 'unknown', ...(at ? { createdAt: at.toISOString() } : {}) });
+  const add = (
+    id: string | undefined,
+    database: string | undefined,
+    at: Date | undefined,
+    status: string | undefined,
+  ) => {
+    if (id === undefined || !OURS.test(id)) return;
+    found.push({ region, id, database, status: status ?? 'unknown', ...(at ? { createdAt: at.toISOString() } : {}) });
   };
   do {
     const input = { SnapshotType: 'manual', ...(Marker === undefined ? {} : { Marker }) };
     if (kind === 'cluster') {
       const page = await client.send(new DescribeDBClusterSnapshotsCommand(input));
-      for (const s of page.DBClusterSnapshots ?? []) add(s.DBClusterSnapshotIdentifier, s.SnapshotCreateTime, s.Status);
+      for (const s of page.DBClusterSnapshots ?? []) {
+        add(s.DBClusterSnapshotIdentifier, s.DBClusterIdentifier, s.SnapshotCreateTime, s.Status);
+      }
       Marker = page.Marker;
     } else {
       const page = await client.send(new DescribeDBSnapshotsCommand(input));
-      for (const s of page.DBSnapshots ?? []) add(s.DBSnapshotIdentifier, s.SnapshotCreateTime, s.Status);
+      for (const s of page.DBSnapshots ?? []) {
+        add(s.DBSnapshotIdentifier, s.DBInstanceIdentifier, s.SnapshotCreateTime, s.Status);
+      }
       Marker = page.Marker;
     }
   } while (Marker);

@@ -9,10 +9,10 @@ const DAY_MS = 86_400_000;
  * reach, so their time is short. The one that was just made stays, whatever its age.
  */
 export const work = task({
-  input: z.object({ kind, keep: snapshot }),
-  run: async (ctx, { kind, keep }) => {
+  input: z.object({ kind, database: z.string().min(1), keep: snapshot }),
+  run: async (ctx, { kind, database, keep }) => {
     const before = Number(ctx.clock.now() / 1000n) - ctx.snapshotDays * DAY_MS;
-    const all = await ctx.snapshots.list(kind);
+    const all = await ctx.snapshots.list(kind, database);
     const old = all.filter(({ id, createdAt }) => id !== keep && createdAt && Date.parse(createdAt) < before);
     for (const one of old) await ctx.snapshots.remove(kind, one);
     return { kept: all.length - old.length, removed: old.length };

@@ -48,6 +48,10 @@ test('a replica is complete when every object is; late after an hour; none where
   expect(await new S3Replicas({ store: 's3://vault/', replica: undefined }).state(['a'], now)).toBe('none');
 });
 
+const OURS = `holdfast-${'1'.repeat(40)}`;
+/** Of another installation, for another database of the same account. */
+const OTHERS = `holdfast-${'2'.repeat(40)}`;
+
 /** RDS in one region: clusters' snapshots by id. */
 function region(name: string, snapshots: Map<string, string>, asked: URLSearchParams[]) {
   const xml = (action: string, body: string): Answer => ({
@@ -75,6 +79,7 @@ function region(name: string, snapshots: Map<string, string>, asked: URLSearchPa
     const list = [...snapshots].map(
       ([id, status]) =>
         `<DBClusterSnapshot><DBClusterSnapshotIdentifier>${id}</DBClusterSnapshotIdentifier><Status>${status}</Status>` +
+        `<DBClusterIdentifier>${id === OTHERS ? 'other' : 'app'}</DBClusterIdentifier>` +
         `<SnapshotCreateTime>2026-11-0${name === 'here' ? 1 : 2}T00:00:00Z</SnapshotCreateTime></DBClusterSnapshot>`,
     );
     return xml(action, `<DBClusterSnapshots>${list.join('')}</DBClusterSnapshots>`);
@@ -84,8 +89,10 @@ function region(name: string, snapshots: Map<string, string>, asked: URLSearchPa
 test('snapshots are copied once, under the key of the other region, and only our own are listed and removed', async () => {
   const [here, there] = [
     new Map([
-      ['holdfast-1', 'available'],
-      ['theirs', 'available'],
+      [OURS, 'available'],
+      [OTHERS, 'available'],
+      ['holdfast-before-the-upgrade', 'available'],
+      ['holdfast-example-database-snapshot-1', 'available'],
     ]),
     new Map<string, string>(),
   ];
@@ -101,19 +108,22 @@ test('snapshots are copied once, under the key of the other region, and only our
   } as never;
   const key = 'arn:aws:kms:eu-west-1:111122223333:key/other';
   const service = new RdsSnapshots({ region: 'eu-west-1', key, config });
-  const arn = 'arn:aws:rds:eu-central-1:111122223333:cluster-snapshot:holdfast-1';
-  expect(await service.copy('cluster', 'holdfast-1', arn)).toBe('copying');
+  const arn = `arn:aws:rds:eu-central-1:111122223333:cluster-snapshot:${OURS}`;
+  expect(await service.copy('cluster', OURS, arn)).toBe('copying');
   const copy = asked.find((body) => body.get('Action') === 'CopyDBClusterSnapshot')!;
   expect(copy.get('SourceDBClusterSnapshotIdentifier')).toBe(arn);
   expect(copy.get('KmsKeyId')).toBe(key);
   // Signed for the region of the source, where the snapshot may be read.
   expect(copy.get('PreSignedUrl')).toContain('eu-central-1');
-  there.set('holdfast-1', 'available');
-  expect(await service.copy('cluster', 'holdfast-1', arn)).toBe('available');
+  there.set(OURS, 'available');
+  expect(await service.copy('cluster', OURS, arn)).toBe('available');
   expect(asked.filter((body) => body.get('Action') === 'CopyDBClusterSnapshot')).toHaveLength(1);
-  const all = await service.list('cluster');
-  expect(all.map(({ region, id }) => `${region} ${id}`)).toEqual(['eu-central-1 holdfast-1', 'eu-west-1 holdfast-1']);
+  const all = await service.list('cluster', 'App');
+  expect(all.map(({ region, id }) => `${region} ${id}`)).toEqual([`eu-central-1 ${OURS}`, `eu-west-1 ${OURS}`]);
   for (const snapshot of [...all, ...all]) await service.remove('cluster', snapshot);
-  expect([[...here.keys()], [...there.keys()]]).toEqual([['theirs'], []]);
+  expect([[...here.keys()], [...there.keys()]]).toEqual([
+    [OTHERS, 'holdfast-before-the-upgrade', 'holdfast-example-database-snapshot-1'],
+    [],
+  ]);
   expect(await new RdsSnapshots({ region: undefined, key: undefined, config }).copy('cluster', 'x', arn)).toBe('none');
 });

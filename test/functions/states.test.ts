@@ -158,7 +158,10 @@ test('restore: rejected; and being applied by another run, which does not end', 
 function service(kind: 'cluster' | 'instance', change: (service: SnapshotService) => void = () => {}): Scenario {
   const snapshots = new SnapshotService();
   change(snapshots);
-  return { ctx: { snapshots }, props: { services: snapshots.services, values: { databaseKind: kind } } };
+  return {
+    ctx: { snapshots },
+    props: { services: snapshots.services, values: { database: 'app', databaseKind: kind } },
+  };
 }
 
 test('snapshot: of both kinds, copied, not copied, and failed on either side', async () => {
@@ -166,10 +169,13 @@ test('snapshot: of both kinds, copied, not copied, and failed on either side', a
     const there = service(kind);
     const old = new Date(Date.now() - 30 * 86_400_000).toISOString();
     const snapshots = there.ctx!.snapshots as SnapshotService;
-    snapshots.snapshots.push({ id: 'holdfast-old', region: 'eu-west-1', status: 'available', createdAt: old });
+    for (const database of ['app', 'of-others']) {
+      const id = `holdfast-${database}`;
+      snapshots.snapshots.push({ id, database, region: 'eu-west-1', status: 'available', createdAt: old });
+    }
     expect((await run('snapshot', there)).status).toBe('succeeded');
-    const kept = snapshots.snapshots.map(({ region, status }) => `${region} ${status}`);
-    expect(kept).toEqual(['eu-central-1 available', 'eu-west-1 available']);
+    const kept = snapshots.snapshots.map(({ region, database, status }) => `${region} ${database} ${status}`);
+    expect(kept).toEqual(['eu-west-1 of-others available', 'eu-central-1 app available', 'eu-west-1 app available']);
     const failed = service(kind, (s) => {
       s.outcome = 'failed';
     });

@@ -54,7 +54,7 @@ export function openEngine(
     pause: 1,
     atOnce: 3,
     services,
-    values: { databaseKind: 'cluster' },
+    values: { database: 'app', databaseKind: 'cluster' },
     around: async (call) => {
       // Somebody approves while the workflow waits.
       if (call.state === 'Look') await approve(ctx, (call.input as { request: { id: string } }).request.id);

@@ -2,7 +2,7 @@ import type { ServiceSnapshot, ServiceSnapshots, SnapshotKind } from '../../../c
 
 /** The part of RDS that these workflows call, in two regions, with its errors. A snapshot is being made until it was looked at once. */
 export class SnapshotService implements ServiceSnapshots {
-  readonly snapshots: ServiceSnapshot[] = [];
+  readonly snapshots: (ServiceSnapshot & { readonly database: string })[] = [];
   /** What becomes of snapshots that are being made. */
   outcome: 'available' | 'failed' = 'available';
   otherRegion = true;
@@ -11,12 +11,12 @@ export class SnapshotService implements ServiceSnapshots {
     if (!this.otherRegion) return 'none';
     if (!source.startsWith('arn:')) throw new Error('InvalidParameterValue');
     const known = this.#find(id, 'eu-west-1');
-    if (!known) this.#add(id, 'eu-west-1');
+    if (!known) this.#add(id, 'eu-west-1', this.#find(id, 'eu-central-1')!.database);
     return this.#look(id, 'eu-west-1');
   }
 
-  async list(): Promise<ServiceSnapshot[]> {
-    return [...this.snapshots];
+  async list(_kind: SnapshotKind, database: string): Promise<ServiceSnapshot[]> {
+    return this.snapshots.filter((snapshot) => snapshot.database === database);
   }
 
   async remove(_kind: SnapshotKind, { id, region }: ServiceSnapshot): Promise<void> {
@@ -33,11 +33,12 @@ export class SnapshotService implements ServiceSnapshots {
         [
           `${api}createDB${kind}Snapshot`,
           async (input: unknown) => {
-            const id = (input as Record<string, string>)[`${name}Identifier`]!;
+            const { [`${name}Identifier`]: id = '', [`Db${kind || 'Instance'}Identifier`]: database = '' } =
+              input as Record<string, string>;
             if (this.#find(id, 'eu-central-1')) {
               throw Object.assign(new Error(`${id} exists`), { name: `Rds.${name}AlreadyExistsException` });
             }
-            this.#add(id, 'eu-central-1');
+            this.#add(id, 'eu-central-1', database);
             return {};
           },
         ],
@@ -53,12 +54,12 @@ export class SnapshotService implements ServiceSnapshots {
     }),
   );
 
-  #find(id: string, region: string): ServiceSnapshot | undefined {
+  #find(id: string, region: string): (typeof this.snapshots)[number] | undefined {
     return this.snapshots.find((s) => s.id === id && s.region === region);
   }
 
-  #add(id: string, region: string): void {
-    this.snapshots.push({ id, region, status: 'creating', createdAt: new Date().toISOString() });
+  #add(id: string, region: string, database: string): void {
+    this.snapshots.push({ id, region, database, status: 'creating', createdAt: new Date().toISOString() });
   }
 
   /** What it was until now; from the next look on it is ready. */
