@@ -5,9 +5,8 @@ import type { IConstruct } from 'constructs';
 export interface Accepted {
   /** E.g. `AwsSolutions-IAM5`. */
   readonly id: string;
+  /** A sentence, for an auditor. */
   readonly reason: string;
-  /** Findings of the rule that are meant, e.g. `Resource::*`. @default all */
-  readonly appliesTo?: readonly string[];
 }
 
 /**
@@ -22,12 +21,7 @@ export function accept(scope: IConstruct, types: readonly string[], accepted: re
       visit(node) {
         if (!(node instanceof CfnResource) || !types.includes(node.cfnResourceType)) return;
         const known = (node.getMetadata('cdk_nag')?.rules_to_suppress ?? []) as object[];
-        const added = accepted.map(({ id, reason, appliesTo }) => ({
-          id,
-          reason,
-          ...(appliesTo ? { applies_to: [...appliesTo] } : {}),
-        }));
-        node.addMetadata('cdk_nag', { rules_to_suppress: [...known, ...added] });
+        node.addMetadata('cdk_nag', { rules_to_suppress: [...known, ...accepted.map((one) => ({ ...one }))] });
       },
     },
     { priority: AspectPriority.MUTATING },

@@ -9,7 +9,9 @@ export interface InstallationProps {
   readonly name?: string;
   /** Twelve digits. */
   readonly account: string;
+  /** Where the database is, such as `eu-central-1`. */
   readonly primaryRegion: string;
+  /** Where copies go; another one. @default none */
   readonly secondaryRegion?: string;
 }
 

@@ -8,8 +8,11 @@ const CHEAPER_PAYS_FROM = 90;
 
 /** How long a bucket keeps what: the props of a `Vault` that follow from the retention policy. */
 export interface VaultTerms {
+  /** See `VaultProps.lock`. */
   readonly lock: VaultLock;
+  /** See `VaultProps.removedVersionDays`. */
   readonly removedVersionDays: number;
+  /** See `VaultProps.infrequentAfterDays`. @default never */
   readonly infrequentAfterDays?: number;
 }
 

@@ -11,9 +11,11 @@ import type { Workflow } from './workflow.ts';
 export interface AlarmsProps {
   /** Hears of every alarm, and of its end. */
   readonly topic: ITopic;
+  /** By name, which is in the names of their alarms. Each that fails or takes too long is told. */
   readonly workflows: Readonly<Record<string, Workflow>>;
   /** Workflows that must succeed at least so often, in hours, e.g. `{backup: 26}`. Quiet is a failure too. @default none */
   readonly atLeastEvery?: Readonly<Record<string, number>>;
+  /** Functions that are told of when they are throttled, by name. @default none */
   readonly handlers?: Readonly<Record<string, Handler>>;
   /** What could not be started or delivered. @default none */
   readonly queues?: Readonly<Record<string, IQueue>>;

@@ -11,6 +11,7 @@ export interface ProtectedDatabase {
   readonly host: string;
   /** @default 5432 */
   readonly port?: number;
+  /** Of the database on that server. */
   readonly name: string;
   /** Secret with `username` and `password`; read anew when it was rotated. */
   readonly secretArn: string;
@@ -29,6 +30,7 @@ export interface ProtectedDatabase {
 
 /** A network that is there already. */
 export interface NetworkIds {
+  /** `vpc-…` */
   readonly vpcId: string;
   /** Of the subnets, in their order. */
   readonly availabilityZones: readonly string[];

@@ -18,20 +18,27 @@ import { Workflow } from './workflow.ts';
 
 /** What the functions of a region work with. What is absent, no function may ask for in the catalogue. */
 export interface FleetProps {
+  /** Of the catalogue: those to be made. */
   readonly workflows: readonly WorkflowEntry[];
   /** Begins the names of state machines: `<name>-<workflow>`. */
   readonly name: string;
+  /** Where their functions read and write backups. */
   readonly vault: Vault;
+  /** holdfast.yaml, as the functions find it. */
   readonly map: MapLayer;
+  /** Hears what workflows tell. */
   readonly notifications: Notifications;
-  /** Of handlers that are to be called once. */
+  /** Of handlers that are to be called once. @default none */
   readonly idempotency?: IdempotencyTable;
   /** Each function is given those that its rights have a use for. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Of handlers with a right to keys. @default none */
   readonly keys?: RootKeyArns;
+  /** Of the table of person keys. @default none */
   readonly personTableArn?: string;
+  /** Of handlers that speak to it. @default none */
   readonly database?: ProtectedDatabase;
-  /** What only the functions may read that copy users' files. */
+  /** What only the functions may read that copy users' files. @default none */
   readonly files?: FileBuckets;
   /** Values of definitions beside `topic`, by name. @default none */
   readonly values?: Readonly<Record<string, string>>;

@@ -23,6 +23,7 @@ const NOT_BUNDLED = '// not bundled';
 
 /** Where the functions that speak to the database run. */
 export interface HandlerNetwork {
+  /** With a way to the services of AWS: a NAT gateway or endpoints. */
   readonly vpc: IVpc;
   /** Groups that the database lets in. */
   readonly securityGroups: readonly ISecurityGroup[];
@@ -35,9 +36,11 @@ export interface HandlerProps {
   readonly entry: string;
   /** Modules that are left out of its bundle; see `writeBundle`. @default none */
   readonly without?: readonly string[];
+  /** Variables beside those of every function. @default none */
   readonly environment?: Readonly<Record<string, string>>;
   /** @default no network of its own: the function does not reach the database */
   readonly network?: HandlerNetwork;
+  /** At `/opt`. @default none */
   readonly layers?: readonly ILayerVersion[];
   /** MiB. CPU grows with it: 1769 is one core. @default 512 */
   readonly memory?: number;

@@ -23,7 +23,7 @@ export class IdempotencyTable extends Construct {
       [
         {
           id: 'AwsSolutions-DDB3',
-          reason: 'Its records live for an hour, and losing them costs at most a repeated step.',
+          reason: 'Its records live for two weeks, and losing them costs at most a repeated step.',
         },
       ],
     );

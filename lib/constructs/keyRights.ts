@@ -5,7 +5,9 @@ import { PURPOSES } from './keyPolicy.ts';
 
 /** The root keys, wherever they were made: ARNs, known at synthesis or at deployment. */
 export interface RootKeyArns {
+  /** Of the multi-region key that wraps keys of tenants. */
   readonly wrapping: string;
+  /** Of the key that signs manifests. */
   readonly signing: string;
   /** Root keys that were replaced: what they wrapped is still unwrapped, until it has been wrapped anew. @default none */
   readonly formerWrapping?: readonly string[];

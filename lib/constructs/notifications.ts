@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import { SynthError } from '../synthError.ts';
 
 export interface NotificationsProps {
+  /** Once in an account and region. */
   readonly topicName: string;
   /** Each confirms its subscription by a link before anything arrives. @default none: subscribe to the topic yourself */
   readonly emails?: readonly string[];

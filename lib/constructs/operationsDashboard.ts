@@ -4,8 +4,11 @@ import { Construct } from 'constructs';
 import type { Workflow } from './workflow.ts';
 
 export interface OperationsDashboardProps {
+  /** Once in an account. */
   readonly dashboardName: string;
+  /** By the name that graphs give them. */
   readonly workflows: Readonly<Record<string, Workflow>>;
+  /** The bucket of backups, whose size is shown. */
   readonly bucketName: string;
 }
 

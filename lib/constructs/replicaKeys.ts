@@ -6,8 +6,9 @@ import { SynthError } from '../synthError.ts';
 import { denyWithoutContext } from './keyPolicy.ts';
 
 export interface ReplicaKeysProps {
-  /** ARNs of the multi-region keys in the primary region, as `RootKeys` printed them. */
+  /** ARN of the multi-region key in the primary region, as the key stack printed it. */
   readonly wrappingKeyArn: string;
+  /** The same of the key that signs. */
   readonly signingKeyArn: string;
 }
 

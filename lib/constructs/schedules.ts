@@ -22,6 +22,7 @@ export interface ScheduledRun {
   readonly cron: string;
   /** IANA name. @default 'UTC' */
   readonly timeZone?: string;
+  /** What is started. */
   readonly workflow: Workflow;
   /** @default {} */
   readonly input?: Readonly<Record<string, unknown>>;
@@ -30,9 +31,11 @@ export interface ScheduledRun {
 }
 
 export interface SchedulesProps {
+  /** Once in an account and region; schedules made at run time go there too. */
   readonly groupName: string;
   /** Encrypts the queue of runs that could not be started. */
   readonly key: IKey;
+  /** Those that this stack makes. Others are made at run time. */
   readonly runs: readonly ScheduledRun[];
   /** Every workflow that a schedule made at run time may start. */
   readonly workflows: readonly Workflow[];

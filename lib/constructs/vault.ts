@@ -28,6 +28,7 @@ export interface VaultLock {
 export interface VaultProps {
   /** Deterministic, so that the other region can name it; see `Installation.vaultName`. */
   readonly bucketName: string;
+  /** Of every object, from when it is written. */
   readonly lock: VaultLock;
   /**
    * Days after which an object that no backup needs any more may be gone. Cleanup removes objects; this bounds how long the

@@ -14,6 +14,7 @@ import type { Installation } from '../installation.ts';
 import { SynthError } from '../synthError.ts';
 
 export interface AirGappedStackProps extends StackProps {
+  /** The one that is pulled from. */
   readonly installation: Installation;
   /** Twelve digits; another account than that of the installation. */
   readonly account: string;
@@ -25,6 +26,7 @@ export interface AirGappedStackProps extends StackProps {
   readonly publicKeys: string;
   /** When it pulls. @default the first day of each quarter at 04:00 */
   readonly cron?: string;
+  /** Who hears of what went wrong; each confirms by a link. @default none */
   readonly emails?: readonly string[];
   /** How long nobody at all can delete what was pulled. @default 400 */
   readonly lockDays?: number;

@@ -6,6 +6,7 @@ import { Parameters } from '../constructs/parameters.ts';
 import type { Installation } from '../installation.ts';
 
 export interface ExampleDatabaseStackProps extends StackProps {
+  /** Whose names it uses. */
   readonly installation: Installation;
 }
 

@@ -6,6 +6,7 @@ import { RootKeys, type RootKeysProps } from '../constructs/rootKeys.ts';
 import type { Installation } from '../installation.ts';
 
 export interface KeyStackProps extends StackProps {
+  /** Whose names it uses. */
   readonly installation: Installation;
   /** @default the first of each */
   readonly rootKeys?: RootKeysProps;

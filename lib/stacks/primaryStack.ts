@@ -13,15 +13,19 @@ import { SynthError } from '../synthError.ts';
 import type { VaultTerms } from '../vaultTerms.ts';
 
 export interface PrimaryStackProps extends Pick<TenantBackupProps, 'map' | 'databaseCa' | 'filesKeyArns'> {
+  /** Account and region. @default those of whoever deploys */
   readonly env?: Environment;
+  /** Whose names it uses. */
   readonly installation: Installation;
+  /** What is backed up. */
   readonly database: Omit<ProtectedDatabase, 'network'>;
   /** Where the functions that speak to it run. @default in no network */
   readonly network?: NetworkIds;
   /** Of the bucket of backups. */
   readonly terms: VaultTerms;
+  /** Who hears of results and alarms; each confirms by a link. @default none */
   readonly emails?: readonly string[];
-  /** ARN of the key of the other region's bucket, as the secondary stack printed it. Needed when the installation has a second region. */
+  /** ARN of the key of the other region's bucket, as the secondary stack printed it. @default none, of an installation with one region; it is needed with two */
   readonly secondaryVaultKeyArn?: string;
   /** The account that pulls. @default none */
   readonly airGappedAccount?: string;

@@ -7,10 +7,13 @@ import type { Installation } from '../installation.ts';
 import type { VaultTerms } from '../vaultTerms.ts';
 
 export interface SecondaryStackProps extends StackProps {
+  /** Whose names it uses. */
   readonly installation: Installation;
-  /** ARNs that the key stack printed. Given by hand once: a reference would tie this region to the one that may be lost. */
+  /** ARN that the key stack printed. Given by hand once: a reference would tie this region to the one that may be lost. */
   readonly wrappingKeyArn: string;
+  /** The same of the key that signs. */
   readonly signingKeyArn: string;
+  /** Of the bucket of copies. */
   readonly terms: VaultTerms;
 }
 

@@ -98,7 +98,7 @@ test('what holds keys and backups is not deleted with its stack', () => {
     const precious = resources.filter(
       (r) =>
         /S3::Bucket$|KMS::(Replica)?Key$|GlobalTable$/.test(String(r.Type)) &&
-        !/notifications and queues|"expiration"/.test(JSON.stringify(r)), // live for hours
+        !/notifications and queues|"expiration"/.test(JSON.stringify(r)), // live for two weeks at most
     );
     expect(precious.length).toBeGreaterThan(0);
     for (const resource of precious) expect(resource).toMatchObject({ DeletionPolicy: 'Retain' });
