@@ -46,10 +46,24 @@ export class Notifications extends Construct {
     }
     this.topic = new Topic(this, 'Topic', { topicName, masterKey: this.key, enforceSSL: true });
     for (const email of emails) this.topic.addSubscription(new EmailSubscription(email));
+    const targets = [new SnsTopic(this.topic)];
     new Rule(this, 'KeyEvents', {
-      description: 'A key was rotated, or is about to be deleted',
+      description: 'A key was rotated, or is gone',
       eventPattern: { source: ['aws.kms'], detailType: ['KMS CMK Rotation', 'KMS CMK Deletion'] },
-      targets: [new SnsTopic(this.topic)],
+      targets,
+    });
+    // While it can still be called off: of a key that waits for its deletion, KMS itself says nothing.
+    new Rule(this, 'KeyThreats', {
+      description: 'A key is about to be deleted, was disabled, or rotates no more',
+      eventPattern: {
+        source: ['aws.kms'],
+        detailType: ['AWS API Call via CloudTrail'],
+        detail: {
+          eventSource: ['kms.amazonaws.com'],
+          eventName: ['ScheduleKeyDeletion', 'DisableKey', 'DisableKeyRotation'],
+        },
+      },
+      targets,
     });
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { Match } from 'aws-cdk-lib/assertions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Notifications } from '../../lib/constructs/notifications.ts';
 import { PersonKeyTable } from '../../lib/constructs/personKeyTable.ts';
 import { RootKeys } from '../../lib/constructs/rootKeys.ts';
 import { Vault, type VaultProps } from '../../lib/constructs/vault.ts';
@@ -135,6 +136,20 @@ test('no point-in-time recovery for the keys of persons, in any region', () => {
       DeletionProtectionEnabled: true,
     });
   }
+});
+
+test('people hear of a key before it is gone', () => {
+  const template = templateOf((scope) => {
+    new Notifications(scope, 'Notifications', { topicName: 'topic' });
+  });
+  template.hasResourceProperties('AWS::Events::Rule', {
+    EventPattern: {
+      source: ['aws.kms'],
+      'detail-type': ['AWS API Call via CloudTrail'],
+      detail: { eventName: Match.arrayWith(['ScheduleKeyDeletion', 'DisableKey']) },
+    },
+    Targets: [{ Arn: { Ref: Match.stringLikeRegexp('^NotificationsTopic') }, Id: Match.anyValue() }],
+  });
 });
 
 test('names that would not fit are refused', () => {

@@ -20,7 +20,7 @@ import { TenantBackup } from '../../lib/constructs/tenantBackup.ts';
 import { Vault } from '../../lib/constructs/vault.ts';
 import { Workflow } from '../../lib/constructs/workflow.ts';
 import { Installation } from '../../lib/installation.ts';
-import { ACCOUNT, PRIMARY, SECONDARY } from './world.ts';
+import { ACCOUNT, FILES_KEY, PRIMARY, SECONDARY } from './world.ts';
 
 export const MAP = 'sample/holdfast.yaml';
 const installation = new Installation({ account: ACCOUNT, primaryRegion: PRIMARY, secondaryRegion: SECONDARY });
@@ -147,7 +147,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
 };
 
 /** Its parts have templates of their own: of it, which resources there are. */
-export const TENANT_BACKUP: readonly [minimal: Build, maximal: Build] = [
+export const tenantBackup = (mapWithFiles: string): readonly [minimal: Build, maximal: Build] => [
   (scope) =>
     new TenantBackup(scope, 'It', {
       name: 'the-app',
@@ -160,7 +160,7 @@ export const TENANT_BACKUP: readonly [minimal: Build, maximal: Build] = [
   (scope) =>
     new TenantBackup(scope, 'It', {
       name: 'the-app',
-      map: MAP,
+      map: mapWithFiles,
       database: {
         host: 'db.example',
         port: 5433,
@@ -184,6 +184,7 @@ export const TENANT_BACKUP: readonly [minimal: Build, maximal: Build] = [
       keys: { wrapping: keyArn('mrk-1'), signing: keyArn('mrk-2') },
       personKeyTable: 'persons',
       notifications: new Notifications(scope, 'Notifications', { topicName: 'topic', emails: ['a@b.example'] }),
+      filesKeyArns: [FILES_KEY],
     }),
 ];
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { EXAMPLES, TENANT_BACKUP } from './examples.ts';
-import { templateOf } from './world.ts';
+import { EXAMPLES, tenantBackup } from './examples.ts';
+import { filesContext, templateOf } from './world.ts';
 
 /** Hashes of files change with every edit of them, and definitions are tested where they lie: neither says anything of a construct. */
 const stable = (template: unknown): unknown =>
@@ -16,8 +16,9 @@ test.each(Object.entries(EXAMPLES))('%s: the least, and everything', (_, [minima
   expect(stable(templateOf(maximal).toJSON())).toMatchSnapshot('maximal');
 });
 
-test('TenantBackup: what there is of it at its least, and at its most', () => {
-  const [minimal, maximal] = TENANT_BACKUP.map((build) => {
+test('TenantBackup: what there is of it at its least, and at its most', async () => {
+  const { 'holdfast:map': map } = await filesContext();
+  const [minimal, maximal] = tenantBackup(map as string).map((build) => {
     const resources = templateOf(build).toJSON().Resources as Record<string, { Type: string }>;
     return Object.entries(resources).map(([id, { Type }]) => `${stable(id)} ${Type}`);
   });
