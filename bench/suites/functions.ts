@@ -43,7 +43,7 @@ const suite: BenchSuite = {
       });
       const large = await protectedDatabase(bench, 'large', {
         tenants: 2,
-        usersPerTenant: Math.max(2, Math.round(100 * scale)),
+        usersPerTenant: Math.max(2, Math.round(400 * scale)),
         entriesPerUser: 100,
       });
       const figures = new Figures();
