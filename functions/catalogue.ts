@@ -157,6 +157,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
       expire: handler('cleanup/expire', { database: true, store: 'delete', keys: 'use', seconds: 900, memory: 1024 }),
       prune: handler('cleanup/prune', { database: true, store: 'read', keys: 'sign', seconds: 300 }),
       keys: handler('cleanup/keys', { keys: 'ages' }),
+      files: handler('cleanup/files', { database: true, store: 'delete', keys: 'use', seconds: 900, memory: 3008 }),
       record,
     },
     values: ['topic'],

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { HoldfastError } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
 import type { ObjectStore } from '../ports.ts';
+import { inParallel } from '../restore/inParallel.ts';
 import { Keyring } from '../snapshot/keyring.ts';
 import { holdsInStore } from '../snapshot/legalHold.ts';
 import { applyRetention, type RetainedBackup, type RetentionPolicy } from '../snapshot/retention.ts';
@@ -15,9 +16,9 @@ import { connect } from '../sql.ts';
 import { lockForCleanup } from './locks.ts';
 import { listFileManifests, readFileManifest } from './manifest.ts';
 import { CONTENT, manifestName, NOTES, noteFolder, PAGES, runOf } from './names.ts';
-import { oldestOfUse, readNotes } from './notes.ts';
+import { type NotedPage, oldestOfUse, readNotes } from './notes.ts';
 import { contentsOf } from './page.ts';
-import type { FileManifest, FilePage } from './types.ts';
+import type { FileManifest } from './types.ts';
 
 export interface FileCleanupReport {
   readonly keep: readonly { readonly id: string; readonly reasons: readonly string[] }[];
@@ -28,7 +29,14 @@ export interface FileCleanupReport {
   /** Objects that the store would not let go, as those under a lock. */
   readonly refused: readonly { readonly object: string; readonly code: string }[];
   readonly preview: boolean;
+  /** false: `stop` ended it, and there is more to remove. */
+  readonly done: boolean;
 }
+
+/** Objects read or removed at once. */
+const AT_ONCE = 16;
+/** Objects that are removed between two looks at the time. */
+const WAVE = 256;
 
 /**
  * @throws StoreError HF_FILES_BUSY; IntegrityError when a manifest or listing cannot be read: what it names is then not known, and
@@ -37,12 +45,12 @@ export interface FileCleanupReport {
 export async function cleanUpFiles(
   ctx: Context & { readonly databaseUrl: string },
   policy: RetentionPolicy,
-  options: { readonly preview?: boolean } = {},
+  options: { readonly preview?: boolean; readonly stop?: () => boolean } = {},
 ): Promise<FileCleanupReport> {
   const client = await connect(ctx.databaseUrl, 'holdfast-files-cleanup');
   try {
     await lockForCleanup(client);
-    const report = await run(ctx, policy, options.preview === true);
+    const report = await run(ctx, policy, options.preview === true, options.stop ?? (() => false));
     if (!report.preview) {
       const { remove, objects, bytes } = report;
       const detail = { runs: remove.map(({ id }) => id), objects, bytes };
@@ -54,10 +62,16 @@ export async function cleanUpFiles(
   }
 }
 
-async function run(ctx: Context, policy: RetentionPolicy, preview: boolean): Promise<FileCleanupReport> {
+async function run(
+  ctx: Context,
+  policy: RetentionPolicy,
+  preview: boolean,
+  stop: () => boolean,
+): Promise<FileCleanupReport> {
   const { id: storeId } = await openStore(ctx);
-  const manifests: FileManifest[] = [];
-  for (const { name } of await listFileManifests(ctx.store)) manifests.push(await readFileManifest(ctx, name, storeId));
+  const manifests = await inParallel(await listFileManifests(ctx.store), AT_ONCE, ({ name }) =>
+    readFileManifest(ctx, name, storeId),
+  );
   const held = await holdsInStore(ctx.store);
   const now = ctx.clock.now();
   const decided = applyRetention(
@@ -70,7 +84,7 @@ async function run(ctx: Context, policy: RetentionPolicy, preview: boolean): Pro
   // First of all, so that nothing is removed where a listing cannot be read.
   for (const { id } of decided.keep) await names.addRun(byId.get(id)!);
   const notes = await findNotes(ctx, storeId, manifests, oldestOfUse(now));
-  for (const { tenant, page } of notes.pages) await names.addPage(tenant, page);
+  await names.addPages(notes.pages);
 
   const refused: { object: string; code: string }[] = [];
   const drop = async (object: string): Promise<boolean> => {
@@ -94,13 +108,15 @@ async function run(ctx: Context, policy: RetentionPolicy, preview: boolean): Pro
   }
   let objects = 0;
   let bytes = 0;
-  for (const { name, size } of sweep) {
-    if (!(await drop(name))) continue;
-    objects++;
-    bytes += size;
+  for (; sweep.length > 0 && !stop(); ) {
+    await inParallel(sweep.splice(0, WAVE), AT_ONCE, async ({ name, size }) => {
+      if (!(await drop(name))) return;
+      objects++;
+      bytes += size;
+    });
   }
   const remove = decided.remove.map(({ id, reason }) => ({ id, tenant: byId.get(id)!.tenant, reason }));
-  return { keep: decided.keep, remove, objects, bytes, refused, preview };
+  return { keep: decided.keep, remove, objects, bytes, refused, preview, done: sweep.length === 0 };
 }
 
 /** Names of the listings and contents that must stay. */
@@ -116,15 +132,17 @@ class Names {
 
   has = (name: string): boolean => this.#named.has(name);
 
-  async addRun({ tenants }: FileManifest): Promise<void> {
-    for (const [tenant, pages] of Object.entries(tenants)) for (const page of pages) await this.addPage(tenant, page);
+  addRun({ tenants }: FileManifest): Promise<void> {
+    return this.addPages(Object.entries(tenants).flatMap(([tenant, pages]) => pages.map((page) => ({ tenant, page }))));
   }
 
-  async addPage(tenant: string, page: FilePage): Promise<void> {
-    if (this.#named.has(page.object)) return;
+  async addPages(pages: readonly NotedPage[]): Promise<void> {
     const reader = { store: this.#store, keyring: this.#keyring };
-    for (const { content } of await contentsOf(reader, tenant, page)) this.#named.add(content);
-    this.#named.add(page.object);
+    const unknown = pages.filter(({ page }) => !this.#named.has(page.object));
+    await inParallel(unknown, AT_ONCE, async ({ tenant, page }) => {
+      for (const { content } of await contentsOf(reader, tenant, page)) this.#named.add(content);
+      this.#named.add(page.object);
+    });
   }
 }
 
@@ -134,7 +152,7 @@ async function findNotes(
   storeId: string,
   manifests: readonly FileManifest[],
   tooOld: string,
-): Promise<{ pages: { tenant: string; page: FilePage }[]; old: { name: string; size: number }[] }> {
+): Promise<{ pages: NotedPage[]; old: { name: string; size: number }[] }> {
   const old: { name: string; size: number }[] = [];
   const scopes = new Set<string>();
   const after = new Map<string, string>();
@@ -145,7 +163,7 @@ async function findNotes(
     if (run <= (after.get(folder) ?? '') || run < tooOld) old.push(object);
     else scopes.add(folder);
   }
-  const pages: { tenant: string; page: FilePage }[] = [];
+  const pages: NotedPage[] = [];
   for (const folder of scopes) {
     const newest = after.get(folder) ?? '';
     pages.push(...(await readNotes(ctx, folder, storeId, newest > tooOld ? newest : tooOld)));

@@ -251,6 +251,30 @@ test('what comes between two steps: a cleanup, a run that ends first, two days, 
   expect(renamed.error?.error).toBe('HF_FILE_SET_UNKNOWN');
 }, 60_000);
 
+test('cleanup takes what retention gives up and no run names any more, in as many calls as it needs', async () => {
+  await run();
+  const [{ path, tenant }] = notes as [(typeof notes)[number]];
+  await say(path, 'spoken anew');
+  await run();
+  const sizes = async () => {
+    const [contents, pages]: string[][] = [[], []];
+    for await (const { name } of ctx.store.list('files/content/')) contents!.push(name);
+    for await (const { name } of ctx.store.list('files/pages/')) pages!.push(name);
+    return [contents!.length, pages!.length];
+  };
+  const [contents, pages] = await sizes();
+  const policy = { rules: [{ daily: 1 }], everyMomentForDays: 0 };
+  const stopped = await cleanUpFiles(ctx, policy, { stop: () => true });
+  expect(stopped).toMatchObject({ done: false, objects: 0, remove: [{ id: expect.any(String) }] });
+  ctx = { ...ctx, settings: { ...ctx.settings, retention: { daily: 1, weekly: 0, monthly: 0, trail: 'P90D' } } };
+  const engine = await world.open({ context: async () => ctx });
+  const cleanup = await engine.ended(await engine.start('cleanup', {}, { id: randomBytes(6).toString('hex') }));
+  await engine.close();
+  expect(cleanup.output).toMatchObject({ files: { done: true, kept: 1, attention: 0 } });
+  expect(await sizes()).toEqual([contents! - 1, pages! - 1]);
+  expect((await restored(tenant))[path]).toBe('spoken anew');
+});
+
 test('while a cleanup runs a step waits for it, and nothing is begun where nothing is declared', async () => {
   const cleaning = await world.database.client();
   await lockForCleanup(cleaning);

@@ -194,6 +194,7 @@ test('cleanup: in one go, in two, and with something that would not go', async (
   expect((await run('cleanup')).status).toBe('succeeded');
   const half = (answer: { report: object }) => ({ ...answer, report: again(answer.report) });
   expect((await run('cleanup', { around: onceAt('Expire', half) })).status).toBe('succeeded');
+  expect((await run('cleanup', { around: onceAt('Files', again) })).status).toBe('succeeded');
   const stuck = (answer: { report: object }) => ({ ...answer, report: { ...answer.report, attention: 1 } });
   expect((await run('cleanup', { around: onceAt('Expire', stuck) })).status).toBe('succeeded');
   expect(world.published).toContain('Holdfast: cleanup needs attention');

@@ -90,7 +90,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [minimal: Build, maximal
       }),
   ],
   Workflow: [
-    (scope) => void workflow(scope, 'cleanup', ['expire', 'prune', 'keys', 'record']),
+    (scope) => void workflow(scope, 'cleanup', ['expire', 'prune', 'keys', 'files', 'record']),
     (scope) => void backup(scope),
   ],
   Schedules: [

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { DirectoryStore } from '../../../adapters/local/directoryStore.ts';
 import { checkFiles } from '../../../core/files/check.ts';
+import { cleanUpFiles } from '../../../core/files/cleanup.ts';
 import { createRestorePoint } from '../../../core/history/restorePoints.ts';
 import { restoreDatabase } from '../../../core/restore/database.ts';
 import { backup } from '../../../core/snapshot/backup.ts';
@@ -154,6 +155,7 @@ const expire: Scenario = {
     for (const type of ['full', 'incremental', 'full'] as const) {
       await write(place.client);
       await backup(place.ctx, { type });
+      await backUpNotes(place, place.ctx, type);
     }
     // A day that is over: the newest alone is kept.
     await place.client.query('update holdfast.tenant_backups set started_at = started_at');
@@ -161,7 +163,9 @@ const expire: Scenario = {
     await cp(join(place.directory, 'store'), twin, { recursive: true });
     const { daily, weekly, monthly } = place.ctx.settings.retention;
     const { databaseUrl: _, ...alone } = { ...place.ctx, store: DirectoryStore.open(twin) };
-    await cleanup(alone, { policy: { rules: [{ daily, weekly, monthly }], everyMomentForDays: daily } });
+    const policy = { rules: [{ daily, weekly, monthly }], everyMomentForDays: daily };
+    await cleanup(alone, { policy });
+    await cleanUpFiles({ ...place.ctx, store: alone.store }, policy);
     return {
       input: {},
       check: async (ended) => {
