@@ -92,6 +92,8 @@ export class FileRuns {
   #there: { readonly tenant: string; readonly sizes: Map<string, number> } | undefined;
   /** Tenants all of whose contents were gone through, and what is wrong with one of them. */
   readonly #complete = new Map<string, HoldfastError | undefined>();
+  /** Listings that the target has. */
+  readonly #here = new Set<string>();
   #stopped = false;
   #contents = 0;
   #bytes = 0;
@@ -140,15 +142,21 @@ export class FileRuns {
 
   /** Contents and listings of one tenant. @returns what keeps a run that names them from being whole at the target */
   async tenant(tenant: string, pages: readonly FilePage[]): Promise<HoldfastError | undefined> {
-    const { target, progress } = this.#job;
     let bad: HoldfastError | undefined;
     for (const page of pages) {
-      if (this.#stop()) return bad;
-      // A listing comes after the contents that it names: where it is, they are.
-      if (!(await target.head(page.object))) bad ??= await this.#page(tenant, page);
-      progress?.advance(page.files);
+      if (!(await this.#isHere(page))) {
+        if (this.#stop()) return bad;
+        bad ??= await this.#page(tenant, page);
+      }
+      this.#job.progress?.advance(page.files);
     }
     return bad;
+  }
+
+  /** A listing comes after the contents that it names: where it is, they are. Most are named by one run after the other. */
+  async #isHere({ object }: FilePage): Promise<boolean> {
+    if (!this.#here.has(object) && (await this.#job.target.head(object))) this.#here.add(object);
+    return this.#here.has(object);
   }
 
   /** Puts the manifest of a run all of whose listings are there. */

@@ -96,7 +96,7 @@ test('a step ends when it is told to, and goes on where it was', async () => {
   const which = { runs, tenants: tenants.flat() };
   let calls = 0;
   for (let done = false; !done; calls++) {
-    let left = 20;
+    let left = 5;
     ({ done } = await copyTenantFiles({ ...job, stop: () => left-- <= 0 }, id, which));
     if (!done) expect((await sealFileRuns(job, id, runs)).withheld.length).toBeGreaterThan(0);
   }

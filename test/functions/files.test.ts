@@ -19,7 +19,7 @@ import type { ObjectStore } from '../../core/ports.ts';
 import { openStore } from '../../core/snapshot/store.ts';
 import { Folder } from '../files/filesWorld.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { makeWorkflowWorld, type TestContext, type WorkflowWorld } from './world.ts';
+import { fewNotes, makeWorkflowWorld, type TestContext, type WorkflowWorld } from './world.ts';
 
 let server: FauxqsServer;
 let world: WorkflowWorld;
@@ -27,17 +27,7 @@ let notes: { path: string; tenant: string }[];
 beforeAll(async () => {
   server = await startFauxqs({ port: 0, logger: false });
   world = await makeWorkflowWorld(await temporaryDirectory());
-  // Eight of each tenant are enough.
-  await world.client.query(
-    `delete from public.voice_notes where id not in (
-       select id from (select n.id, row_number() over (partition by e.organization_id order by n.id) as number
-                         from public.voice_notes n join public.journal_entries e on e.id = n.entry_id) n where number <= 8)`,
-  );
-  const { rows } = await world.client.query(
-    `select n.storage_key as path, e.organization_id::text as tenant
-       from public.voice_notes n join public.journal_entries e on e.id = n.entry_id order by 2, 1`,
-  );
-  notes = rows;
+  notes = await fewNotes(world);
 });
 afterAll(async () => {
   await server.stop();

@@ -15,13 +15,14 @@ import { tenants } from '../snapshot/world.ts';
 import { SnapshotService } from '../support/aws/snapshotService.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { Coverage, catches } from './coverage.ts';
-import { emptyVault, makeWorkflowWorld, putNotes, type TestContext, type WorkflowWorld } from './world.ts';
+import { emptyVault, fewNotes, makeWorkflowWorld, putNotes, type TestContext, type WorkflowWorld } from './world.ts';
 
 let world: WorkflowWorld;
 let tenant: string;
 const coverage = new Coverage();
 beforeAll(async () => {
   world = await makeWorkflowWorld(await temporaryDirectory());
+  await fewNotes(world); // before the point that restores go back to
   tenant = (await tenants(world.client))[0]!;
   await createRestorePoint(world.client, { name: 'good', tenant });
 });
