@@ -18,11 +18,9 @@ export interface Chore {
 
 export interface LocalSchedulerProps {
   readonly databaseUrl: string;
-  readonly workflows: Workflows;
   readonly clock: Clock;
   /** Runs at once, of all schedules. @default 2 */
   readonly concurrency?: number;
-  readonly chores?: readonly Chore[];
   /** Hears of every look at which something happened. */
   readonly onTick?: (report: TickReport) => void;
   /** Hears of what went wrong and is tried again: `look`, or the name of a chore. */
@@ -47,6 +45,7 @@ const LOCK = "select pg_try_advisory_lock(hashtextextended('holdfast.service', 0
 export class LocalScheduler {
   readonly #props: LocalSchedulerProps;
   readonly #choresDone = new Map<string, number>();
+  #chores: readonly Chore[] = [];
   #client: pg.Client | undefined;
   #status: SchedulerStatus = { lastLook: null, nextLook: null, error: null };
   #stopping = false;
@@ -57,12 +56,19 @@ export class LocalScheduler {
     this.#props = props;
   }
 
-  /** @throws ConfigError HF_SERVICE_RUNNING when another one works on this database; DatabaseError HF_NOT_INSTALLED, or as `connect` does */
-  static async start(props: LocalSchedulerProps): Promise<LocalScheduler> {
+  /**
+   * Makes sure that it is the only one; nothing is begun before `run`.
+   * @throws ConfigError HF_SERVICE_RUNNING when another one works on this database; DatabaseError HF_NOT_INSTALLED, or as `connect` does
+   */
+  static async open(props: LocalSchedulerProps): Promise<LocalScheduler> {
     const scheduler = new LocalScheduler(props);
     await scheduler.#connect();
-    scheduler.#loop = scheduler.#run();
     return scheduler;
+  }
+
+  run(workflows: Workflows, chores: readonly Chore[] = []): void {
+    this.#chores = chores;
+    this.#loop = this.#watch(workflows);
   }
 
   get status(): SchedulerStatus {
@@ -101,13 +107,13 @@ export class LocalScheduler {
     });
   }
 
-  async #run(): Promise<void> {
+  async #watch(workflows: Workflows): Promise<void> {
     while (!this.#stopping) {
       // A signal that comes during the look is not lost: it ends the pause that follows.
       const woken = new Promise<void>((done) => {
         this.#wake = done;
       });
-      const pause = await this.#look();
+      const pause = await this.#look(workflows);
       const timer = setTimeout(() => this.#wake(), pause);
       await woken;
       clearTimeout(timer);
@@ -115,14 +121,14 @@ export class LocalScheduler {
   }
 
   /** @returns milliseconds until the next */
-  async #look(): Promise<number> {
-    const { workflows, clock, concurrency = 2, onTick, onError } = this.#props;
+  async #look(workflows: Workflows): Promise<number> {
+    const { clock, concurrency = 2, onTick, onError } = this.#props;
     const now = Number(clock.now() / 1000n);
     try {
       const client = this.#client ?? (await this.#connect());
       const report = await tick(client, workflows, { now, concurrency });
       if (happened(report)) onTick?.(report);
-      await this.#chores(client, now);
+      await this.#doChores(client, now);
       const busy = report.running > 0 || report.started.length > 0;
       const due = report.nextLook === null ? IDLE_MS : report.nextLook - now;
       const pause = Math.max(SHORTEST_MS, Math.min(due, busy ? BUSY_MS : IDLE_MS));
@@ -138,8 +144,8 @@ export class LocalScheduler {
     }
   }
 
-  async #chores(client: pg.Client, now: number): Promise<void> {
-    for (const { name, everyMs, run } of this.#props.chores ?? []) {
+  async #doChores(client: pg.Client, now: number): Promise<void> {
+    for (const { name, everyMs, run } of this.#chores) {
       if (this.#stopping || now - (this.#choresDone.get(name) ?? 0) < everyMs) continue;
       this.#choresDone.set(name, now);
       await run(client).catch((error: unknown) => this.#props.onError?.(name, error));

@@ -67,6 +67,15 @@ async function run(options: ServeOptions, { database, data, port, concurrency, s
   await taskContext(options);
   const closers: (() => Promise<void>)[] = [];
   try {
+    // First of all: what the other service runs is not gone on with by a second one.
+    const scheduler = await LocalScheduler.open({
+      databaseUrl: database.url,
+      clock: systemClock,
+      concurrency,
+      onTick: (report) => sayTick(say, report),
+      onError: (what, error) => sayError(say, what, error),
+    });
+    closers.push(() => scheduler.stop());
     const workflows = await LocalWorkflows.open({
       directory: join(data, 'executions'),
       context: () => taskContext(options),
@@ -74,17 +83,8 @@ async function run(options: ServeOptions, { database, data, port, concurrency, s
         publish: async (subject, message) => say('notice', { subject, message }, subject),
       },
     });
-    closers.push(() => within(STOP_MS, workflows.close()));
-    const scheduler = await LocalScheduler.start({
-      databaseUrl: database.url,
-      workflows,
-      clock: systemClock,
-      concurrency,
-      chores: chores(options, workflows, say),
-      onTick: (report) => sayTick(say, report),
-      onError: (what, error) => sayError(say, what, error),
-    });
-    closers.push(() => scheduler.stop());
+    closers.unshift(() => within(STOP_MS, workflows.close())); // when nothing more is begun
+    scheduler.run(workflows, chores(options, workflows, say));
     const status = await startStatus({
       port,
       startedAt,

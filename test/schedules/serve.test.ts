@@ -1,7 +1,7 @@
 /** The service and its commands, as processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { BIN } from '../cli/run.ts';
 import { createShop, INIT, type Shop } from '../cli/shop.ts';
@@ -83,8 +83,12 @@ test('what was due while it was down runs once, through a kill, and it stops in 
 
   const second = new Service(shop);
   const { status } = await second.heard('service.started');
+  const left = `${shop.cwd}/holdfast-data/executions/config-backup.left.json`;
+  const running = { workflow: 'config-backup', id: 'left', input: {}, status: 'running', startedAt: '', redrives: 0 };
+  await writeFile(left, JSON.stringify(running));
   const other = await shop.run('serve', '--port', '0', '--json');
   expect([other.code, other.json.error.code]).toEqual([1, 'HF_SERVICE_RUNNING']);
+  expect(JSON.parse(await readFile(left, 'utf8'))).toEqual(running); // not gone on with by who was refused
   expect(await second.heard('run.succeeded')).toMatchObject({ schedule: 'often', tenant: '1', execution });
   expect((await shop.run('list', '-t', '1', '--json')).json.backups).toHaveLength(1);
 
