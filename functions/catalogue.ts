@@ -166,7 +166,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   {
     name: 'integrity-check',
     handlers: {
-      list: handler('integrity-check/list', { store: 'write', keys: 'use', seconds: 300, memory: 1024 }),
+      list: handler('integrity-check/list', { store: 'write', keys: 'use', seconds: 900, memory: 1024 }),
       validate: handler('integrity-check/validate', { ...READING, store: 'write', seconds: 900, memory: 1769 }),
       trail: handler('integrity-check/trail', {
         database: true,

@@ -27,6 +27,17 @@ export async function kept<T>(store: ObjectStore, execution: string, name: strin
   return value;
 }
 
+/** Numbers of items, with a short answer of each, that stay below the 256 KiB of a payload. */
+const MOST_ITEMS = 10_000;
+
+/** The items of a Map over a list that was kept, by number: one for each entry, or as many as there may be. */
+export const itemsOver = (list: readonly unknown[]): number[] =>
+  Array.from({ length: Math.min(list.length, MOST_ITEMS) }, (_, item) => item);
+
+/** Numbers of the entries that an item stands for: where there are more of them than items, several, far apart. */
+export const entriesOf = (list: readonly unknown[], item: number): number[] =>
+  Array.from({ length: Math.ceil((list.length - item) / MOST_ITEMS) }, (_, n) => item + n * MOST_ITEMS);
+
 /** Removes what was kept longer ago than an execution can be redriven. */
 export async function forgetOld(store: ObjectStore, days: number, now: number): Promise<number> {
   const names: string[] = [];

@@ -5,7 +5,7 @@ import { inParallel } from '../../core/restore/inParallel.ts';
 import { checkManifest, listManifests } from '../../core/snapshot/manifest.ts';
 import { readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
-import { keep } from '../reference.ts';
+import { itemsOver, keep } from '../reference.ts';
 import { lambda, task } from '../task.ts';
 import type { ObjectBatch, Pull } from './pull.ts';
 
@@ -47,7 +47,7 @@ export const work = task({
       fileRuns: pull.fileRuns.length,
       documents,
       faults: faults.length,
-      items: pull.batches.map((_, i) => i),
+      items: itemsOver(pull.batches),
     };
   },
 });

@@ -5,7 +5,7 @@ import { silentProgress } from '../../core/ports.ts';
 import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
-import { keep, kept } from '../reference.ts';
+import { entriesOf, keep, kept } from '../reference.ts';
 import { isCode, lambda, type TaskContext, task } from '../task.ts';
 
 /** What an execution pulls: names of manifests, and in which pieces. */
@@ -35,39 +35,48 @@ export interface FileBatch {
 export const work = task({
   input: z.object({ execution, batch: z.int().min(0) }),
   run: async (ctx, { execution, batch }) => {
-    const { source, store, trust } = ctx;
+    const { store, trust } = ctx;
     const { manifests, fileRuns, batches } = await kept<Pull>(store, execution, 'pull');
     const { id } = await readMarker(store, trust);
-    const what = batches[batch]!;
-    if ('tenants' in what) return pullFiles(ctx, id, { runs: fileRuns, tenants: what.tenants }, { execution, batch });
-    const { manifest, from, to } = what;
-    const name = manifests[manifest]!;
-    const { objects } = await checkManifest(trust, await source.get(name), name, id);
-    for (const object of objects.slice(from, to)) {
-      if (ctx.remaining() <= 0) return { done: false };
-      if (await store.head(object.name)) continue;
-      try {
-        await copyObject(source, store, object.name, object, silentProgress);
-      } catch (error) {
-        if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
-        await checkObject(store, object.name, object); // another attempt was first
-      }
+    for (const at of entriesOf(batches, batch)) {
+      const what = batches[at]!;
+      const done =
+        'tenants' in what
+          ? await pullFiles(ctx, id, { runs: fileRuns, tenants: what.tenants }, { execution, at })
+          : await pullObjects(ctx, id, manifests[what.manifest]!, what);
+      if (!done) return { done };
     }
     return { done: true };
   },
 });
+
+async function pullObjects(ctx: TaskContext, storeId: string, name: string, { from, to }: ObjectBatch) {
+  const { source, store, trust } = ctx;
+  const { objects } = await checkManifest(trust, await source.get(name), name, storeId);
+  for (const object of objects.slice(from, to)) {
+    if (ctx.remaining() <= 0) return false;
+    if (await store.head(object.name)) continue;
+    try {
+      await copyObject(source, store, object.name, object, silentProgress);
+    } catch (error) {
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
+      await checkObject(store, object.name, object); // another attempt was first
+    }
+  }
+  return true;
+}
 
 /** What is damaged at the source is kept beside the list; the runs that name it are not sealed. */
 async function pullFiles(
   { source, store, trust, clock, remaining }: TaskContext,
   storeId: string,
   which: Parameters<typeof copyTenantFiles>[2],
-  { execution, batch }: { readonly execution: string; readonly batch: number },
+  { execution, at }: { readonly execution: string; readonly at: number },
 ) {
   const job = { source, target: store, trust, stop: () => remaining() <= 0 };
   const { done, faults } = await copyTenantFiles(job, storeId, which);
-  if (faults.length > 0) await keep(store, execution, `faults-${batch}`, faults, Number(clock.now() / 1000n));
-  return { done };
+  if (faults.length > 0) await keep(store, execution, `faults-${at}`, faults, Number(clock.now() / 1000n));
+  return done;
 }
 
 export const handler = lambda(work);

@@ -3,7 +3,7 @@ import { HoldfastError } from '../../core/errors.ts';
 import { inParallel } from '../../core/restore/inParallel.ts';
 import { listManifests, readManifest } from '../../core/snapshot/manifest.ts';
 import { execution } from '../backup/request.ts';
-import { keep } from '../reference.ts';
+import { itemsOver, keep } from '../reference.ts';
 import { lambda, task } from '../task.ts';
 import type { Part } from './part.ts';
 
@@ -36,7 +36,7 @@ export const work = task({
       return Array.from({ length: of }, (_, number) => ({ backup: ref.id, number, of }));
     });
     const list = await keep(ctx.store, execution, 'parts', parts.flat(), Number(ctx.clock.now() / 1000n));
-    return { execution, backups: wanted.length, items: list.map((_, index) => index) };
+    return { execution, backups: wanted.length, items: itemsOver(list) };
   },
 });
 
