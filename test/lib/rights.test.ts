@@ -141,6 +141,37 @@ test('whatever starts a workflow by the clock can leave behind what it could not
   }
 });
 
+test('what alarms and rules have to tell gets through: topic and key let both in', () => {
+  for (const stack of ['holdfast-primary', 'holdfast-air-gapped']) {
+    const resources = templates.get(stack)!;
+    const all = (type: string) => Object.entries(resources).filter(([, { Type }]) => Type === type);
+    const told = [
+      ...all('AWS::CloudWatch::Alarm').flatMap(([, { Properties }]) => Properties.AlarmActions as { Ref: string }[]),
+      ...all('AWS::Events::Rule').flatMap(([, { Properties }]) =>
+        (Properties.Targets as { Arn: { Ref: string } }[]).map(({ Arn }) => Arn),
+      ),
+    ];
+    expect(told.length).toBeGreaterThan(4);
+    for (const topic of new Set(told.map(({ Ref }) => Ref))) {
+      const key = (resources[topic]!.Properties.KmsMasterKeyId as { 'Fn::GetAtt': string[] })['Fn::GetAtt'][0]!;
+      const policies = all('AWS::SNS::TopicPolicy').filter(([, { Properties }]) =>
+        (Properties.Topics as { Ref: string }[]).some(({ Ref }) => Ref === topic),
+      );
+      const lets = (document: unknown, action: string) =>
+        (document as { Statement: (Statement & { Principal: { Service?: string } })[] }).Statement.filter(
+          ({ Effect, Action }) => Effect === 'Allow' && [Action].flat().includes(action),
+        ).map(({ Principal }) => Principal.Service);
+      for (const service of ['cloudwatch.amazonaws.com', 'events.amazonaws.com']) {
+        expect(policies.flatMap(([, { Properties }]) => lets(Properties.PolicyDocument, 'sns:Publish'))).toContain(
+          service,
+        );
+        expect(lets(resources[key]!.Properties.KeyPolicy, 'kms:GenerateDataKey')).toContain(service);
+        expect(lets(resources[key]!.Properties.KeyPolicy, 'kms:Decrypt')).toContain(service);
+      }
+    }
+  }
+});
+
 test('the root key is used by no role without saying for which purpose', () => {
   const uses = rights.filter(
     ({ action, resource }) => /^kms:(Encrypt|Decrypt|Generate)/.test(action) && /wrappingkeyarn/i.test(resource),
