@@ -21,6 +21,8 @@ export interface HandlerEntry {
   readonly persons: PersonRight;
   /** Reads users' files in their buckets. @default false */
   readonly sources?: boolean;
+  /** Reads the store of the main account, in the air-gapped one. @default false */
+  readonly pulls?: boolean;
   /** Longest that one call takes; Lambda allows 900. */
   readonly seconds: number;
   /** MiB */
@@ -185,9 +187,10 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   {
     name: 'air-gap',
     handlers: {
-      list: handler('air-gap/list', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
-      pull: handler('air-gap/pull', { store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      list: handler('air-gap/list', { pulls: true, store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
+      pull: handler('air-gap/pull', { pulls: true, store: 'write', keys: 'none', seconds: 900, memory: 1024 }),
       seal: handler('air-gap/seal', {
+        pulls: true,
         store: 'write',
         keys: 'none',
         seconds: 900,

@@ -20,7 +20,12 @@ const PARTS: readonly Part[] = [
   {
     needed: ({ store }) => store !== 'none',
     modules: ['adapters/aws/s3Store.ts', 'adapters/aws/s3Replicas.ts'],
-    variables: ['HOLDFAST_STORE', 'HOLDFAST_REPLICA', 'HOLDFAST_SOURCE_STORE'],
+    variables: ['HOLDFAST_STORE', 'HOLDFAST_REPLICA'],
+  },
+  {
+    needed: ({ pulls = false }) => pulls,
+    modules: [],
+    variables: ['HOLDFAST_SOURCE_STORE'],
   },
   {
     needed: ({ keys }) => keys !== 'none',

@@ -65,8 +65,9 @@ export class AirGappedStack extends Stack {
       ...(props.emails ? { emails: props.emails } : {}),
     });
     const map = new MapLayer(this, 'Map', { map: file, publicKeys });
+    const workflows = WORKFLOWS.filter(({ place }) => place === 'air-gapped');
     const fleet = new Fleet(this, 'Fleet', {
-      workflows: WORKFLOWS.filter(({ place }) => place === 'air-gapped'),
+      workflows,
       name: installation.name,
       vault,
       map,
@@ -79,7 +80,11 @@ export class AirGappedStack extends Stack {
       resources: { 's3:GetObjectRetention': [vault.bucket.arnForObjects('*')] },
       roleName: (handler) => installation.pullRole(handler),
     });
-    for (const handler of fleet.handlers.values()) grantSource(handler, installation, sourceKeyArn);
+    for (const { handlers } of workflows) {
+      for (const { entry, pulls } of Object.values(handlers)) {
+        if (pulls) grantSource(fleet.handlers.get(entry)!, installation, sourceKeyArn);
+      }
+    }
     const schedules = new Schedules(this, 'Schedules', {
       groupName: installation.name,
       key: notifications.key,

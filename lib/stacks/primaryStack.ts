@@ -94,8 +94,10 @@ function replicaOf(installation: Installation, keyArn: string | undefined): Vaul
   return { bucketName: installation.vaultName(region), keyArn };
 }
 
-/** The roles of the air-gapped account's functions, by name: that account makes them, later perhaps. */
+/** The roles of the air-gapped account's functions that read here, by name: that account makes them, later perhaps. */
 const pullRoleArns = (installation: Installation, account: string): string[] =>
   WORKFLOWS.filter(({ place }) => place === 'air-gapped').flatMap(({ handlers }) =>
-    Object.keys(handlers).map((handler) => `arn:aws:iam::${account}:role/${installation.pullRole(handler)}`),
+    Object.entries(handlers)
+      .filter(([, { pulls }]) => pulls)
+      .map(([handler]) => `arn:aws:iam::${account}:role/${installation.pullRole(handler)}`),
   );

@@ -97,6 +97,22 @@ test('every right names what it is for; only actions that know no resource have 
   expect([...new Set(unnamed)].filter((action) => !knowNone.test(action))).toEqual([]);
 });
 
+test('the main account is read by what pulls from it, and by nothing else of the other account', () => {
+  const pulling = handlers.filter(({ handler }) => handler.pulls).map(({ handler }) => roleOf(handler.entry));
+  expect(pulling).toHaveLength(3);
+  const ours = rights.filter(({ stack, resource }) => stack === 'holdfast-air-gapped' && resource.includes(PRIMARY));
+  const readers = new Set(ours.map(({ role }) => role.replace(/[0-9A-F]{8}$/, '')));
+  expect([...readers].sort()).toEqual(pulling.toSorted());
+  expect([...new Set(ours.map(({ action }) => action))].sort()).toEqual([
+    'kms:Decrypt',
+    's3:GetObject',
+    's3:ListBucket',
+  ]);
+  const letIn = JSON.stringify(Object.values(templates.get('holdfast-primary')!));
+  const named = new Set([...letIn.matchAll(/:role\/holdfast-air-gap-(\w+)/g)].map(([, name]) => name));
+  expect([...named].sort()).toEqual(['list', 'pull', 'seal']);
+});
+
 test("users' files are read by what copies them, below what holdfast.yaml names, and by nothing else", () => {
   const theirs = rights.filter(
     ({ resource }) => /my-uploads|my-pictures/.test(resource) || resource.includes(FILES_KEY),
