@@ -36,6 +36,8 @@ export interface FileCheckOptions {
   readonly all?: boolean;
   /** Read and open every content. @default false: only that it is there in its size */
   readonly deep?: boolean;
+  /** Only every `of`th page, beginning with `number`: several share a long check. @default all of it */
+  readonly part?: { readonly number: number; readonly of: number };
 }
 
 /** Faults are in the report; only a store or key that cannot be used at all throws. */
@@ -45,7 +47,7 @@ export async function checkFiles(
 ): Promise<FileCheckReport> {
   const reader = await openStateReader(ctx);
   const faults: FileFault[] = [];
-  const check = new Check(reader, options.deep === true, faults);
+  const check = new Check(reader, options, faults);
   const runs: string[] = [];
   for (const name of await chosen(reader, options)) {
     try {
@@ -81,32 +83,37 @@ class Check {
   erased = 0;
   readonly #reader: StateReader;
   readonly #deep: boolean;
+  readonly #part: { readonly number: number; readonly of: number };
   readonly #faults: FileFault[];
   readonly #pages = new Set<string>();
   readonly #seen = new Set<string>();
 
-  constructor(reader: StateReader, deep: boolean, faults: FileFault[]) {
+  constructor(
+    reader: StateReader,
+    { deep = false, part = { number: 0, of: 1 } }: FileCheckOptions,
+    faults: FileFault[],
+  ) {
     this.#reader = reader;
     this.#deep = deep;
+    this.#part = part;
     this.#faults = faults;
   }
 
   async run(manifest: FileManifest, progress: (files: number) => void): Promise<void> {
-    for (const [tenant, pages] of Object.entries(manifest.tenants)) {
-      for (const page of pages) {
-        if (!this.#pages.has(page.object)) {
-          this.#pages.add(page.object);
-          try {
-            const { entries, erased } = await readPage(this.#reader, tenant, page);
-            this.files += entries.length;
-            this.erased += erased.length;
-            await this.#contents(tenant, entries);
-          } catch (error) {
-            this.#faults.push(fault(error, { object: page.object, tenant }));
-          }
+    const pages = Object.entries(manifest.tenants).flatMap(([tenant, own]) => own.map((page) => ({ tenant, page })));
+    for (const [index, { tenant, page }] of pages.entries()) {
+      if (index % this.#part.of === this.#part.number && !this.#pages.has(page.object)) {
+        this.#pages.add(page.object);
+        try {
+          const { entries, erased } = await readPage(this.#reader, tenant, page);
+          this.files += entries.length;
+          this.erased += erased.length;
+          await this.#contents(tenant, entries);
+        } catch (error) {
+          this.#faults.push(fault(error, { object: page.object, tenant }));
         }
-        progress(page.files);
       }
+      progress(page.files);
     }
   }
 

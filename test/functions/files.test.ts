@@ -265,6 +265,29 @@ test('cleanup takes what retention gives up and no run names any more, in as man
   expect((await restored(tenant))[path]).toBe('spoken anew');
 });
 
+test('the integrity check reads every byte of the newest run, and keeps no name of a file', async () => {
+  await run();
+  const check = async () => {
+    const engine = await world.open({ context: async () => ctx });
+    const ended = await engine.ended(await engine.start('integrity-check', {}, { id: randomBytes(6).toString('hex') }));
+    await engine.close();
+    return ended;
+  };
+  expect((await check()).output).toEqual({ parts: 1, faults: 0, trail: true });
+  for await (const { name } of ctx.store.list('files/content/')) {
+    const bytes = await ctx.store.get(name);
+    bytes[bytes.length - 1]! ^= 1;
+    await ctx.store.delete(name);
+    await ctx.store.put(name, bytes);
+    break;
+  }
+  expect((await check()).error).toMatchObject({ error: 'HF_INTEGRITY', cause: expect.stringContaining('1 faults') });
+  let kept = '';
+  for await (const { name } of ctx.store.list('runs/')) kept += (await ctx.store.get(name)).toString();
+  expect(kept).toContain('HF_FILE_CORRUPT');
+  expect(notes.filter(({ path }) => kept.includes(path))).toEqual([]);
+});
+
 test('while a cleanup runs a step waits for it, and nothing is begun where nothing is declared', async () => {
   const cleaning = await world.database.client();
   await lockForCleanup(cleaning);

@@ -183,12 +183,13 @@ const integrity: Scenario = {
   name: 'sound',
   async prepare(place) {
     for (const type of ['full', 'incremental'] as const) await backup(place.ctx, { type });
+    await backUpNotes(place, place.ctx, 'sound');
     const before = await folderDigest(join(place.directory, 'store'), NOTES);
     return {
       input: {},
       check: async (ended) => {
         succeeded(ended);
-        same(ended.output, { parts: 2, faults: 0, trail: true }, 'the verdict');
+        same(ended.output, { parts: 3, faults: 0, trail: true }, 'the verdict');
         same(await folderDigest(join(place.directory, 'store'), NOTES), before, 'the store');
       },
     };
