@@ -117,14 +117,14 @@ test('a bucket is backed up, then what has changed of it; each moment gives its 
 
 test('shared out among many, it comes to the same; one tenant alone is a run of its own', async () => {
   const whole = await command();
-  const ended = await run({ itemFiles: 3 });
+  const ended = await run({ itemFiles: 5 });
   expect(ended.output).toMatchObject({ files: notes.length, read: 0, stored: 0 });
   const [, many] = await manifests();
   const pages = Object.values(many!.tenants).flat();
   // Several parts of a tenant, each a power of two of them, and each file in one.
   expect(pages.some(({ part }) => part !== undefined)).toBe(true);
   expect(pages.reduce((sum, { files }) => sum + files, 0)).toBe(whole.manifest.totals.files);
-  expect((await run({ itemFiles: 3 })).output).toMatchObject({ read: 0 });
+  expect((await run({ itemFiles: 5 })).output).toMatchObject({ read: 0 });
   const [, , again] = await manifests();
   expect(again!.tenants).toEqual(many!.tenants);
   for (const tenant of new Set(notes.map((note) => note.tenant)))
@@ -149,11 +149,11 @@ test('an execution that failed half-way is gone on with, or begun anew: no file 
   for (const next of ['one', 'two']) {
     await beginAnew();
     const reads = countReads();
-    const failed = await run({ itemFiles: 3 }, dyingAfter(2), 'one');
+    const failed = await run({ itemFiles: 5 }, dyingAfter(2), 'one');
     expect(failed.status).toBe('failed');
     expect(await manifests()).toEqual([]);
     expect(reads()).toBeGreaterThan(0);
-    expect((await run({ itemFiles: 3 }, undefined, next)).error).toBeUndefined();
+    expect((await run({ itemFiles: 5 }, undefined, next)).error).toBeUndefined();
     expect(reads()).toBe(notes.length);
     expect(await checkFiles(ctx, { all: true, deep: true })).toMatchObject({ faults: [], files: notes.length });
   }
