@@ -77,30 +77,20 @@ function checkTask(workflow: WorkflowEntry, at: Visit): string[] {
   return [...problems, ...(at.around ? [] : checkCatch(at))];
 }
 
-/** Whatever is thrown must lead to a record, or past the record when it is the record itself that fails. */
+/** Whatever is thrown must lead to a record, but for the record itself; a message that cannot be sent changes nothing. */
 function checkCatch({ state, machine }: Visit): string[] {
   const all = state.Catch?.at(-1);
   if (!all?.ErrorEquals.includes('States.ALL')) return ['no Catch of States.ALL'];
   if (!all.ResultPath) return ['a Catch without ResultPath forgets what it was about'];
-  return recorded(machine, all.Next) || recording(state)
-    ? []
-    : [`its Catch leads to ${all.Next}, which keeps no record`];
+  const on = state.Resource === MESSAGE || recording(state);
+  if (on) return all.Next === state.Next ? [] : [`its Catch leads to ${all.Next}, not on to ${state.Next}`];
+  return recording(machine.States[all.Next]) ? [] : [`its Catch leads to ${all.Next}, which keeps no record`];
 }
 
+const MESSAGE = 'arn:aws:states:::sns:publish';
 /** As a definition names a handler. */
 const RECORD = ['$', '{record}'].join('');
 const recording = (state: State | undefined): boolean => state?.Resource === RECORD;
-
-/** A record is kept there, or all that had to be done was done before. */
-function recorded(machine: Machine, name: string): boolean {
-  const state = machine.States[name];
-  return (
-    recording(state) ||
-    state?.Type === 'Succeed' ||
-    name === 'Failed' ||
-    Object.values(machine.States).some((other) => recording(other) && other.Catch?.some((c) => c.Next === name))
-  );
-}
 
 function checkNames(workflow: WorkflowEntry, definition: Machine): string[] {
   const text = JSON.stringify(definition);

@@ -65,6 +65,11 @@ test.each<[string, Change, string]>([
     'Plan: its Catch leads to Copy, which keeps no record',
   ],
   [
+    'a message whose failure leaves something out',
+    (s) => Object.assign(s.NotifyFailure!, { Next: 'RecordFailure' }),
+    'NotifyFailure: its Catch leads to Failed, not on to RecordFailure',
+  ],
+  [
     'a Catch that forgets its input',
     (s) => Object.assign(s.Plan!, { Catch: [{ ErrorEquals: ['States.ALL'], Next: 'RecordFailure' }] }),
     'Plan: a Catch without ResultPath forgets what it was about',
