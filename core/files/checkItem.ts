@@ -7,7 +7,7 @@ import { openStore } from '../snapshot/store.ts';
 import { readFileManifest } from './manifest.ts';
 import { manifestName, runOf } from './names.ts';
 import { contentsOf } from './page.ts';
-import type { FileRunStep } from './steps.ts';
+import type { FileRunStep } from './step.ts';
 import type { FileManifest } from './types.ts';
 
 const AT_ONCE = 16;

@@ -1,4 +1,4 @@
-import { copyFileItem } from '../../core/files/steps.ts';
+import { copyFileItem } from '../../core/files/copyItem.ts';
 import { databaseOf } from '../../core/snapshot/backup.ts';
 import { lambda, task } from '../task.ts';
 import { fileSets, filesItem, stepOf } from './request.ts';

@@ -1,6 +1,6 @@
 /** What a backup of users' files can be asked for, and how its steps name what they are about. */
 import * as z from 'zod';
-import type { FileRunStep } from '../../core/files/steps.ts';
+import type { FileRunStep } from '../../core/files/step.ts';
 import type { FileSet } from '../../core/files/types.ts';
 import { backupId, execution } from '../backup/request.ts';
 import type { TaskContext } from '../task.ts';
