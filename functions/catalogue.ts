@@ -46,8 +46,11 @@ export interface WorkflowEntry {
   readonly values: readonly string[];
   /** Actions that the definition itself calls, with no handler between. */
   readonly actions?: readonly string[];
-  /** The region and account that it runs in, when that is not the database's. */
-  readonly place?: 'air-gapped';
+  /**
+   * Where it runs, when that is not beside the database: `secondary` is the region of the copies, `air-gapped` the account that pulls
+   * them. @default the region of the database
+   */
+  readonly place?: 'secondary' | 'air-gapped';
 }
 
 type Rights = Partial<Omit<HandlerEntry, 'entry'>>;
@@ -64,6 +67,8 @@ const READING = { store: 'read', keys: 'use', persons: 'read' } as const;
 const record = handler('record', { database: true });
 /** The same, and lets go of the backup that the execution had begun. */
 const abandon = handler('backup/record', { database: true, store: 'read', keys: 'use' });
+/** Where there is no catalog: keeps it in the store. */
+const recordHere = handler('air-gap/record', { store: 'write' });
 
 export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
   {
@@ -166,6 +171,16 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
     actions: ['sns:Publish'],
   },
   {
+    name: 'retention',
+    handlers: {
+      expire: handler('retention/expire', { store: 'delete', keys: 'use', seconds: 900, memory: 1024 }),
+      record: recordHere,
+    },
+    values: ['topic'],
+    actions: ['sns:Publish'],
+    place: 'secondary',
+  },
+  {
     name: 'integrity-check',
     handlers: {
       list: handler('integrity-check/list', { store: 'write', keys: 'use', seconds: 900, memory: 1024 }),
@@ -197,7 +212,7 @@ export const WORKFLOWS: readonly WorkflowEntry[] = Object.freeze([
         memory: 1024,
         actions: ['s3:GetObjectRetention'],
       }),
-      record: handler('air-gap/record', { store: 'write' }),
+      record: recordHere,
     },
     values: ['topic'],
     actions: ['sns:Publish'],

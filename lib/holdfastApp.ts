@@ -59,6 +59,8 @@ export function addStacks(app: App, settings = cloudSettings(app.node.getAllCont
       wrappingKeyArn: keyIn(settings, 'wrappingKeyArn', account, primaryRegion),
       signingKeyArn: keyIn(settings, 'signingKeyArn', account, primaryRegion),
       terms,
+      map,
+      emails,
       env: { account, region: secondaryRegion },
     });
   }

@@ -2,7 +2,7 @@ import { failedState } from '../failure.ts';
 import { keep } from '../reference.ts';
 import { caughtError, lambda, task } from '../task.ts';
 
-/** There is no catalog in this account: what failed is kept in the vault itself. */
+/** There is no catalog where copies are: what failed is kept in the vault itself. */
 export const work = task({
   input: failedState,
   run: async (ctx, { workflow, execution, state }) => {

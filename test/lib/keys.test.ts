@@ -10,7 +10,7 @@ import { RootKeys } from '../../lib/constructs/rootKeys.ts';
 import { addStacks } from '../../lib/holdfastApp.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { keyArn } from './examples.ts';
-import { exampleContext, FILES, newApp, SECONDARY, templateOf } from './world.ts';
+import { exampleContext, FILES, newApp, PRIMARY, SECONDARY, templateOf } from './world.ts';
 
 const ROOT = keyArn('mrk-00000000000000000000000000000011');
 const [FORMER, SIGNED] = [
@@ -18,14 +18,14 @@ const [FORMER, SIGNED] = [
   keyArn('mrk-0000000000000000000000000000000b'),
 ];
 
-/** The primary stack, with a holdfast.yaml that names these keys. */
-async function primary(former: string, signing: string): Promise<Template> {
+/** A stack, with a holdfast.yaml that names these keys. */
+async function stackWith(former: string, signing: string, stack = 'holdfast-primary'): Promise<Template> {
   const map = join(await temporaryDirectory(), 'holdfast.yaml');
   const keys = `keys: {kms: "${ROOT}", signing: ["${signing}"], former: ["${former}"]}\n`;
   writeFileSync(map, readFileSync('sample/holdfast.yaml', 'utf8') + FILES + keys);
   const app = newApp();
   addStacks(app, cloudSettings({ ...exampleContext(), 'holdfast:map': map }));
-  return Template.fromStack(app.node.findChild('holdfast-primary') as Stack);
+  return Template.fromStack(app.node.findChild(stack) as Stack);
 }
 
 interface Statement {
@@ -36,7 +36,7 @@ interface Statement {
 }
 
 test('functions that use keys are told of former ones, and may unwrap and check with them, and nothing else', async () => {
-  const template = await primary(FORMER, SIGNED);
+  const template = await stackWith(FORMER, SIGNED);
   const functions = Object.values(template.findResources('AWS::Lambda::Function'));
   const told = functions.filter(
     ({ Properties }) => Properties.Environment.Variables.HOLDFAST_FORMER_ROOT_KEYS === FORMER,
@@ -67,11 +67,25 @@ test('functions that use keys are told of former ones, and may unwrap and check 
   }
 });
 
+test('in the other region former keys are asked for there, under the same ids', async () => {
+  const template = await stackWith(FORMER, SIGNED, 'holdfast-secondary');
+  const [former, signed] = [FORMER, SIGNED].map((arn) => arn.replace(PRIMARY, SECONDARY));
+  const told = Object.values(template.findResources('AWS::Lambda::Function')).flatMap(
+    ({ Properties }) => Properties.Environment.Variables.HOLDFAST_FORMER_ROOT_KEYS ?? [],
+  );
+  expect(told).toEqual([former]);
+  const policies = JSON.stringify(template.findResources('AWS::IAM::Policy'));
+  expect(policies).toContain(`{"Action":"kms:GetPublicKey","Effect":"Allow","Resource":"${signed}"}`);
+  for (const arn of [FORMER, SIGNED]) expect(JSON.stringify(template.toJSON())).not.toContain(arn);
+});
+
 test('a former key where the functions cannot ask for it is refused at synthesis', async () => {
   const elsewhere = FORMER.replace('eu-central-1', SECONDARY);
-  await expect(primary(elsewhere, SIGNED)).rejects.toThrow(/^keys.former: expected the ARN of a key in eu-central-1/);
-  await expect(primary(FORMER, elsewhere)).rejects.toThrow(/^keys.signing: expected the ARN of a key in eu-central-1/);
-  await expect(primary('alias/old', SIGNED)).rejects.toThrow(/^keys.former: expected/);
+  await expect(stackWith(elsewhere, SIGNED)).rejects.toThrow(/^keys.former: expected the ARN of a key in eu-central-1/);
+  await expect(stackWith(FORMER, elsewhere)).rejects.toThrow(
+    /^keys.signing: expected the ARN of a key in eu-central-1/,
+  );
+  await expect(stackWith('alias/old', SIGNED)).rejects.toThrow(/^keys.former: expected/);
 });
 
 test('one more makes a new key, and the old one is left where it is', () => {

@@ -60,8 +60,8 @@ function* rightsOf(stack: string, role: string, statement: Statement): Generator
 
 const roleOf = (entry: string): string =>
   `Fleet${entry.replace('functions/', '').replace('.ts', '').replaceAll(/[/-]/g, '')}Role`;
-const handlers = WORKFLOWS.flatMap(({ handlers, place }) =>
-  Object.values(handlers).map((handler) => ({ handler, stack: place ? 'holdfast-air-gapped' : 'holdfast-primary' })),
+const handlers = WORKFLOWS.flatMap(({ handlers, place = 'primary' }) =>
+  Object.values(handlers).map((handler) => ({ handler, stack: `holdfast-${place}` })),
 );
 const actionsOf = (stack: string, entry: string): string[] =>
   rights.filter((r) => r.stack === stack && r.role.startsWith(roleOf(entry))).map(({ action }) => action);
@@ -113,6 +113,29 @@ test('the main account is read by what pulls from it, and by nothing else of the
   expect([...named].sort()).toEqual(['list', 'pull', 'seal']);
 });
 
+test('what is removed from a bucket is removed by a function of its own region, and from the air-gapped one nothing is', () => {
+  const deleting = rights.filter(({ action }) => /^s3:(Delete|Bypass|PutLifecycle|PutBucket|\*)/.test(action));
+  const removers = (stack: string) => [
+    ...new Set(deleting.filter((right) => right.stack === stack).map(({ role }) => role.replace(/[0-9A-F]{8}$/, ''))),
+  ];
+  expect(removers('holdfast-secondary')).toEqual([roleOf('functions/retention/expire.ts')]);
+  expect(removers('holdfast-primary').toSorted()).toEqual(
+    [roleOf('functions/cleanup/expire.ts'), roleOf('functions/cleanup/files.ts')].toSorted(),
+  );
+  expect(new Set(deleting.map(({ stack }) => stack))).toEqual(new Set(['holdfast-primary', 'holdfast-secondary']));
+  // Of its own stack, by reference: the bucket of another one has a name only.
+  for (const { action, resource } of deleting) {
+    expect(action).toBe('s3:DeleteObject');
+    expect(resource).toMatch(/^\{"Fn::Join":\["",\[\{"Fn::GetAtt":\["VaultBucket\w+","Arn"\]\},"\/\*"\]\]\}$/);
+  }
+  // From the primary region, S3 itself copies into the other bucket and functions look whether it has; nothing else is allowed there.
+  const across = rights.filter(
+    ({ stack, resource }) =>
+      stack === 'holdfast-primary' && resource.includes(`-${SECONDARY}`) && /s3:::/.test(resource),
+  );
+  expect([...new Set(across.map(({ action }) => action))].sort()).toEqual(['s3:ReplicateObject', 's3:ReplicateTags']);
+});
+
 test("users' files are read by what copies them, below what holdfast.yaml names, and by nothing else", () => {
   const theirs = rights.filter(
     ({ resource }) => /my-uploads|my-pictures/.test(resource) || resource.includes(FILES_KEY),
@@ -139,7 +162,7 @@ test('whatever starts a workflow by the clock can leave behind what it could not
     const all = Object.values(templates.get(stack)!).filter(({ Type }) => Type === 'AWS::Scheduler::Schedule');
     return all.map(({ Properties }) => Properties.Target as Record<'RoleArn' | 'Arn' | 'DeadLetterConfig', unknown>);
   };
-  for (const stack of ['holdfast-primary', 'holdfast-air-gapped']) {
+  for (const stack of ['holdfast-primary', 'holdfast-secondary', 'holdfast-air-gapped']) {
     expect(starts(stack).length).toBeGreaterThan(0);
     for (const { RoleArn, Arn, DeadLetterConfig } of starts(stack)) {
       const role = (RoleArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'][0];
@@ -158,7 +181,7 @@ test('whatever starts a workflow by the clock can leave behind what it could not
 });
 
 test('what alarms and rules have to tell gets through: topic and key let both in', () => {
-  for (const stack of ['holdfast-primary', 'holdfast-air-gapped']) {
+  for (const stack of ['holdfast-primary', 'holdfast-secondary', 'holdfast-air-gapped']) {
     const resources = templates.get(stack)!;
     const all = (type: string) => Object.entries(resources).filter(([, { Type }]) => Type === type);
     const told = [

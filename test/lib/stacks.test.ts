@@ -23,6 +23,7 @@ function stacks(): Record<'keys' | 'secondary' | 'airGapped', Stack> {
       wrappingKeyArn: key('mrk-1'),
       signingKeyArn: key('mrk-2'),
       terms,
+      map: MAP,
       env: { account: ACCOUNT, region: SECONDARY },
     }),
     airGapped: new AirGappedStack(app, 'AirGapped', {
@@ -52,7 +53,9 @@ test('in the other region the root key refuses the same, and is the same', () =>
   expect(sids).toEqual(expect.arrayContaining(['OnlyForAKnownPurpose', 'OnlyForOneTenant']));
   const app = newApp();
   const notMultiRegion = { installation, wrappingKeyArn: key('1'), signingKeyArn: key('mrk-2') };
-  expect(() => new SecondaryStack(app, 'S', { ...notMultiRegion, terms })).toThrow('wrappingKeyArn: expected');
+  expect(() => new SecondaryStack(app, 'S', { ...notMultiRegion, terms, map: MAP })).toThrow(
+    'wrappingKeyArn: expected',
+  );
 });
 
 test('the air-gapped copy is in another account, and nobody there can delete it', () => {

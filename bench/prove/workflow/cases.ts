@@ -148,8 +148,9 @@ const restore: Scenario = {
 
 const NOTES = /^runs\//;
 
-const expire: Scenario = {
-  workflow: 'cleanup',
+/** In the primary location users' files go too. */
+const expire = (workflow: 'cleanup' | 'retention'): Scenario => ({
+  workflow,
   name: 'retention',
   async prepare(place) {
     for (const type of ['full', 'incremental', 'full'] as const) {
@@ -165,7 +166,7 @@ const expire: Scenario = {
     const { databaseUrl: _, ...alone } = { ...place.ctx, store: DirectoryStore.open(twin) };
     const policy = { rules: [{ daily, weekly, monthly }], everyMomentForDays: daily };
     await cleanup(alone, { policy });
-    await cleanUpFiles({ ...place.ctx, store: alone.store }, policy);
+    if (workflow === 'cleanup') await cleanUpFiles({ ...place.ctx, store: alone.store }, policy);
     return {
       input: {},
       check: async (ended) => {
@@ -176,7 +177,7 @@ const expire: Scenario = {
       },
     };
   },
-};
+});
 
 const integrity: Scenario = {
   workflow: 'integrity-check',
@@ -292,7 +293,8 @@ export const SCENARIOS: readonly Scenario[] = [
   made('incremental'),
   log,
   restore,
-  expire,
+  expire('cleanup'),
+  expire('retention'),
   integrity,
   airGap,
   files,
