@@ -58,6 +58,27 @@ test('in the other region the root key refuses the same, and is the same', () =>
   );
 });
 
+test('copies are cleaned up where they are, once a week, with nothing of the primary region', () => {
+  const template = Template.fromStack(stacks().secondary);
+  template.hasResourceProperties('AWS::Scheduler::Schedule', {
+    Name: 'retention',
+    ScheduleExpression: 'cron(0 6 ? * SUN *)',
+    ScheduleExpressionTimezone: 'UTC',
+    State: 'ENABLED',
+  });
+  template.hasResourceProperties('AWS::StepFunctions::StateMachine', { StateMachineName: 'holdfast-retention' });
+  template.resourceCountIs('AWS::StepFunctions::StateMachine', 1);
+  template.resourceCountIs('AWS::CloudWatch::Alarm', 3);
+  const functions = Object.values(template.findResources('AWS::Lambda::Function'));
+  expect(functions).toHaveLength(2);
+  for (const { Properties } of functions) {
+    const { HOLDFAST_STORE, ...others } = Properties.Environment.Variables;
+    expect(JSON.stringify(HOLDFAST_STORE)).toMatch(/"s3:\/\/",\{"Ref":"VaultBucket\w+"\}/);
+    expect(Object.keys(others).filter((name) => /DATABASE_(?!CA)|REPLICA|PERSON|SOURCE/.test(name))).toEqual([]);
+    expect(Properties.VpcConfig).toBeUndefined();
+  }
+});
+
 test('the air-gapped copy is in another account, and nobody there can delete it', () => {
   Template.fromStack(stacks().airGapped).hasResourceProperties('AWS::S3::Bucket', {
     BucketName: `holdfast-airgap-${OTHER_ACCOUNT}-${SECONDARY}`,
