@@ -1,7 +1,13 @@
 /** What retention gives up at a copy goes there, with no database, and nothing else does. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { DirectoryFiles } from '../../adapters/local/directoryFiles.ts';
 import { parseSettings } from '../../core/datamap/settings.ts';
 import { StoreError } from '../../core/errors.ts';
+import { backUpFiles } from '../../core/files/backup.ts';
+import { checkFiles } from '../../core/files/check.ts';
+import { cleanUpFiles } from '../../core/files/cleanup.ts';
 import { replicate } from '../../core/locations/replicate.ts';
 import { formatMoment } from '../../core/moment.ts';
 import type { ObjectStore } from '../../core/ports.ts';
@@ -15,7 +21,7 @@ import { work } from '../../functions/retention/expire.ts';
 import { runTask, type TaskContext } from '../../functions/task.ts';
 import { contents, emptyPlace, readOnly } from '../locations/support.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { makeWorkflowWorld, type WorkflowWorld } from './world.ts';
+import { makeWorkflowWorld, putNotes, type WorkflowWorld } from './world.ts';
 
 const DAY = 86_400_000_000n;
 const MONTH_LATER = 31n * DAY;
@@ -127,6 +133,25 @@ test('a location of holdfast.yaml has a retention of its own, and without one ke
   expect(await expire(there({ settings: long }))).toMatchObject({ kept: 4, removed: 0 });
   const short = settings(', retention: {daily: 1}');
   expect(await expire(there({ settings: short }))).toMatchObject({ kept: 2, removed: 2 });
+});
+
+test("users' files stay at the copy until somebody cleans them up who has the database", async () => {
+  const notes = await putNotes(world);
+  const source = DirectoryFiles.open(world.uploads, { settleMs: 0 });
+  const sets = world.ctx.settings.files.map((set) => ({ ...set, source }));
+  for (const more of ['', 'again ']) {
+    for (const { path } of notes.slice(0, 3)) await writeFile(join(world.uploads, path), `${more}${path}`);
+    await backUpFiles(world.ctx, sets);
+  }
+  await replicate({ source: world.ctx.store, target: copy, trust: world.ctx.keys });
+  const files = async () => Object.keys(await contents(copy)).filter((name) => name.startsWith('files/'));
+  const before = await files();
+  await expire(there());
+  expect(await files()).toEqual(before);
+  const ctx = { ...there(), databaseUrl: world.ctx.databaseUrl };
+  expect(await cleanUpFiles(ctx, { rules: [{ daily: 7 }] })).toMatchObject({ done: true, refused: [] });
+  expect((await files()).length).toBeLessThan(before.length);
+  expect(await checkFiles(ctx, { all: true, deep: true })).toMatchObject({ faults: [], contents: notes.length });
 });
 
 test('a copy without a store, and an input that there is not, are refused; a failure is kept beside the backups', async () => {
