@@ -27,6 +27,10 @@ export class HoldfastError extends Error {
   }
 }
 
+/** Whether something that was thrown is this failure of Holdfast, e.g. `isCode(error, 'HF_OBJECT_EXISTS')`. */
+export const isCode = (error: unknown, code: string): error is HoldfastError =>
+  error instanceof HoldfastError && error.code === code;
+
 /** Bad command-line arguments, configuration or data map. */
 export class ConfigError extends HoldfastError {
   override readonly name = 'ConfigError';

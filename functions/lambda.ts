@@ -5,8 +5,9 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import { logMetrics } from '@aws-lambda-powertools/metrics/middleware';
 import middy from '@middy/core';
 import type { Context as LambdaContext } from 'aws-lambda';
+import { isCode } from '../core/errors.ts';
 import { environmentContext, fixedContext, forgetDatabase } from './environment.ts';
-import { isCode, runTask, type Task, TaskError } from './task.ts';
+import { runTask, type Task, TaskError } from './task.ts';
 
 /** Kept back of the time that is left, to end in order. */
 const MARGIN_MS = 60_000;

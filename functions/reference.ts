@@ -1,7 +1,7 @@
 /** Lists that do not fit into the payload of a state machine lie in the store, under the execution that they are for. */
 import { createHash } from 'node:crypto';
+import { isCode } from '../core/errors.ts';
 import type { ObjectStore } from '../core/ports.ts';
-import { isCode } from './task.ts';
 
 const FOLDER = 'runs/';
 const DAY_MS = 86_400_000;

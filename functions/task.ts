@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Context } from '../core/context.ts';
 import type { Settings } from '../core/datamap/settings.ts';
-import { ConfigError, HoldfastError } from '../core/errors.ts';
+import { ConfigError } from '../core/errors.ts';
 import { explain } from '../core/explain.ts';
 import type { FileSource } from '../core/files/source.ts';
 import type { ObjectStore, Replicas, ServiceSnapshots, Trust } from '../core/ports.ts';
@@ -129,8 +129,6 @@ export function absent<T extends object>(what: string, variable: string): T {
   };
   return new Proxy({} as T, { get: (_, name) => (name === 'then' ? undefined : refuse()) });
 }
-
-export const isCode = (error: unknown, code: string): boolean => error instanceof HoldfastError && error.code === code;
 
 type Lambda = (event: unknown, context: unknown) => Promise<unknown>;
 

@@ -2,7 +2,7 @@
  * What an unfinished run has read, so that a killed run does not read it again: signed notes that name its finished pages. They are
  * knowledge only. The next run looks at every file anyway, and takes from them what has not changed since.
  */
-import { HoldfastError, IntegrityError } from '../errors.ts';
+import { IntegrityError, isCode } from '../errors.ts';
 import { formatMoment, type Moment } from '../moment.ts';
 import type { KeyService, ObjectStore, Signature } from '../ports.ts';
 import { signedBytes } from '../snapshot/canonical.ts';
@@ -140,7 +140,7 @@ export async function removeNotes(store: ObjectStore, scope: string | null, upTo
     try {
       await store.delete(name);
     } catch (error) {
-      if (error instanceof HoldfastError && error.code === 'HF_STORE_DENIED') return;
+      if (isCode(error, 'HF_STORE_DENIED')) return;
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Context } from '../context.ts';
 import { bind } from '../datamap/bind.ts';
 import type { BoundMap } from '../datamap/types.ts';
-import { HoldfastError, StoreError } from '../errors.ts';
+import { isCode, StoreError } from '../errors.ts';
 import { connect } from '../sql.ts';
 import { type Held, lockForStep } from './locks.ts';
 import { type Note, oldestOfUse } from './notes.ts';
@@ -60,7 +60,7 @@ export function mustBeYoung({ clock }: StepContext, run: string): void {
   });
 }
 
-export const isThere = (error: unknown): boolean => error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS';
+export const isThere = (error: unknown): boolean => isCode(error, 'HF_OBJECT_EXISTS');
 
 export function unlessThere(error: unknown): void {
   if (!isThere(error)) throw error;

@@ -1,6 +1,6 @@
 /** Brings the content of one file into the store, unless it is there already. */
 import { createHash } from 'node:crypto';
-import { HoldfastError, StoreError } from '../errors.ts';
+import { HoldfastError, isCode, StoreError } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
 import type { Clock, ObjectStore } from '../ports.ts';
 import { addressOf, type Owner, sealContent } from './content.ts';
@@ -129,7 +129,7 @@ async function unlessThere(
     const storedBytes = await write;
     return { stored: storedBytes, storedBytes };
   } catch (error) {
-    const taken = error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS';
+    const taken = isCode(error, 'HF_OBJECT_EXISTS');
     // S3 also says so where two writers met, and then neither may have won.
     const there = taken ? await store.head(object) : undefined;
     if (!there) throw error;

@@ -1,6 +1,6 @@
 /** The tenant keys of a store: which root wraps each, and wrapping them anew without touching a byte of any backup. */
 import type { Context } from '../context.ts';
-import { HoldfastError } from '../errors.ts';
+import { isCode } from '../errors.ts';
 import { Keyring } from '../snapshot/keyring.ts';
 import { openStore } from '../snapshot/store.ts';
 import { readTenantKey, rewrappedName, tenantKeyBytes, tenantKeyContext } from '../snapshot/tenantKeyFile.ts';
@@ -44,7 +44,7 @@ export async function rewrapTenantKeys(ctx: StoreAndKeys): Promise<{ rewrapped: 
     const of = { store: storeId, tenant, id, rootKey: keys.rootKeyId };
     const wrapped = await keys.wrap(key, tenantKeyContext(of));
     await store.put(rewrappedName(tenant, id, keys.rootKeyId), tenantKeyBytes(of, wrapped)).catch((error) => {
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error; // another run did it
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error; // another run did it
     });
     progress.advance(1);
   }

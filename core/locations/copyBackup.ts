@@ -1,5 +1,5 @@
 /** Copying one backup: every object, each verified, and then its manifest, byte for byte. */
-import { HoldfastError, IntegrityError, KeyError } from '../errors.ts';
+import { IntegrityError, isCode, KeyError } from '../errors.ts';
 import type { ObjectStore, Trust } from '../ports.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import { checkManifest, type ManifestRef } from '../snapshot/manifest.ts';
@@ -102,7 +102,7 @@ async function putManifest(target: ObjectStore, name: string, bytes: Buffer): Pr
   try {
     await target.put(name, bytes);
   } catch (error) {
-    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+    if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
     if (!(await target.get(name)).equals(bytes)) throw differs(target, name, error); // else another run was first
   }
 }

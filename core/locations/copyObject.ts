@@ -1,6 +1,6 @@
 /** Copying one object so that what arrives is what was written once, or nothing arrives. */
 import { createHash } from 'node:crypto';
-import { HoldfastError, IntegrityError } from '../errors.ts';
+import { HoldfastError, IntegrityError, isCode } from '../errors.ts';
 import { type LockingStore, type ObjectStore, silentProgress } from '../ports.ts';
 
 /** Read at once; the next of these is read while one is written. */
@@ -46,7 +46,7 @@ export async function copyObject(
   try {
     await target.putStream(name, body());
   } catch (error) {
-    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+    if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
     await checkObject(target, name, expected); // another run was first
   }
 }

@@ -3,7 +3,7 @@
  * keys, listings say which contents a run needs, and each is opened on its way; without, all contents are copied that are there.
  */
 
-import { HoldfastError } from '../errors.ts';
+import { type HoldfastError, isCode } from '../errors.ts';
 import type { Owner } from '../files/content.ts';
 import { listFileManifests, readFileManifest } from '../files/manifest.ts';
 import { CONTENT } from '../files/names.ts';
@@ -165,7 +165,7 @@ export class FileRuns {
     try {
       await target.put(name, await source.get(name));
     } catch (error) {
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
       if (!(await target.get(name)).equals(await source.get(name))) {
         this.withhold(manifest.id, differs(target, name, error));
         return;
@@ -262,7 +262,7 @@ export class FileRuns {
       this.#there?.sizes.set(name, size);
       return undefined;
     } catch (error) {
-      if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return undefined; // another run was first
+      if (isCode(error, 'HF_OBJECT_EXISTS')) return undefined; // another run was first
       return this.#note(name, await faultOf(source, error));
     }
   }

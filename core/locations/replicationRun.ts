@@ -1,5 +1,5 @@
 /** The steps of one replication, and what they found. */
-import { HoldfastError, IntegrityError } from '../errors.ts';
+import { type HoldfastError, IntegrityError, isCode } from '../errors.ts';
 import { inParallel } from '../restore/inParallel.ts';
 import { checkManifest, type ManifestRef } from '../snapshot/manifest.ts';
 import { pairs } from './compare.ts';
@@ -72,7 +72,7 @@ export class ReplicationRun {
     try {
       await target.put(name, bytes);
     } catch (error) {
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
       if (!(await target.get(name)).equals(bytes)) throw differs(target, name, error); // else another run was first
     }
     this.#documents++;

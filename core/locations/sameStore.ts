@@ -1,5 +1,5 @@
 /** A location is a copy of one store, and of no other. */
-import { HoldfastError, StoreError } from '../errors.ts';
+import { isCode, StoreError } from '../errors.ts';
 import type { ObjectStore, Trust } from '../ports.ts';
 import { MARKER, readMarker } from '../snapshot/store.ts';
 
@@ -28,7 +28,7 @@ export async function sameStore(job: {
       await target.put(MARKER, await source.get(MARKER));
       return id;
     } catch (error) {
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error; // another run was first
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error; // another run was first
     }
   }
   const got = (await readMarker(target, trust)).id;

@@ -1,6 +1,6 @@
 /** Where a restore takes its state from, decided and checked before anything runs. */
 import type { Context } from '../context.ts';
-import { HoldfastError, RestoreError } from '../errors.ts';
+import { HoldfastError, isCode, RestoreError } from '../errors.ts';
 import { resolveCut } from '../history/cuts.ts';
 import { findRestorePoint, type RestorePoint } from '../history/restorePoints.ts';
 import { protectedTables } from '../history/tables.ts';
@@ -63,8 +63,7 @@ export async function planRestore(ctx: Context, target: Target, client?: Client)
 
 const NO_STORE = new Set(['HF_NO_BACKUP', 'HF_STORE_UNKNOWN']);
 
-const isBeforeHistory = (error: unknown): boolean =>
-  error instanceof HoldfastError && error.code === 'HF_TIME_BEFORE_HISTORY';
+const isBeforeHistory = (error: unknown): boolean => isCode(error, 'HF_TIME_BEFORE_HISTORY');
 
 /** The cut, once it is known that every table's history reaches back to it. A restore point brings its own. */
 async function liveCut(client: Client, moment: Moment, point: RestorePoint | undefined): Promise<Cut> {

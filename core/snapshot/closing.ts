@@ -4,7 +4,7 @@ import { registerBackup, sha256Hex } from '../catalog/record.ts';
 import type { Context } from '../context.ts';
 import { tableNamed } from '../datamap/reach.ts';
 import type { BoundMap } from '../datamap/types.ts';
-import { DatabaseError, HoldfastError } from '../errors.ts';
+import { DatabaseError, isCode } from '../errors.ts';
 import { formatMoment } from '../moment.ts';
 import type { ArenaPool } from './arena.ts';
 import { horizonAt, type LogEnd, takeHorizon } from './horizon.ts';
@@ -96,7 +96,7 @@ async function commit(ctx: Context, unsigned: Omit<Manifest, 'signature'>): Prom
   try {
     return await writeManifest(ctx, unsigned);
   } catch (error) {
-    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+    if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
     const { id, tenant, store } = unsigned;
     return readManifest(ctx, { id, name: manifestName(tenant, id), size: 0 }, { storeId: store });
   }

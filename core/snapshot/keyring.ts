@@ -2,7 +2,7 @@
  * Tenant keys live in the store, wrapped by the root; backup keys live in the manifest, wrapped by the tenant key. The
  * key service is called once per tenant and run, never per object.
  */
-import { HoldfastError, KeyError } from '../errors.ts';
+import { type HoldfastError, isCode, KeyError } from '../errors.ts';
 import type { KeyContext, KeyService, ObjectStore } from '../ports.ts';
 import { derive } from './seal.ts';
 import { pathOfTenant } from './store.ts';
@@ -98,7 +98,7 @@ export class Keyring {
       await this.#store.put(keyName(tenant, id), tenantKeyBytes(of, wrapped));
     } catch (error) {
       // Another run made it first: there is one key, and it is theirs.
-      if (error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS') return this.tenantKeyById(tenant, id);
+      if (isCode(error, 'HF_OBJECT_EXISTS')) return this.tenantKeyById(tenant, id);
       throw error;
     }
     const made = { id, key: plaintext };

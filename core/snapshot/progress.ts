@@ -2,7 +2,7 @@
  * What a running backup has finished, in the store beside it, so that a killed run goes on where it was. Each record is
  * signed: whoever can write to the store must not be able to make a resumed backup forget a chunk.
  */
-import { HoldfastError, IntegrityError } from '../errors.ts';
+import { IntegrityError, isCode } from '../errors.ts';
 import type { KeyService, ObjectStore, Signature } from '../ports.ts';
 import { signedBytes } from './canonical.ts';
 import type { Plan } from './plan.ts';
@@ -68,7 +68,7 @@ export async function settleChunk(ctx: StoreAndKeys, tenant: string | null, done
     await writeProgress(ctx, tenant, done);
     return done;
   } catch (error) {
-    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+    if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
     return (await readChunkDone(ctx, tenant, done.backup, done.chunk))!;
   }
 }
@@ -166,7 +166,7 @@ export async function removeProgress(store: ObjectStore, tenant: string | null, 
     try {
       await store.delete(name);
     } catch (error) {
-      if (error instanceof HoldfastError && error.code === 'HF_STORE_DENIED') return;
+      if (isCode(error, 'HF_STORE_DENIED')) return;
       throw error;
     }
   }

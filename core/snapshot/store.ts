@@ -1,6 +1,6 @@
 /** Names inside a store, and the marker that gives a store its identity. */
 import { createHash, randomBytes } from 'node:crypto';
-import { HoldfastError, IntegrityError, KeyError, StoreError } from '../errors.ts';
+import { IntegrityError, isCode, KeyError, StoreError } from '../errors.ts';
 import type { KeyService, ObjectStore, PublicKey, Signature, Trust } from '../ports.ts';
 import { canonicalJson, signedBytes } from './canonical.ts';
 import { SHARED } from './types.ts';
@@ -76,7 +76,7 @@ export async function openStore(
     try {
       await store.put(MARKER, documentBytes(await newMarker(keys)));
     } catch (error) {
-      if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+      if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
     }
   }
   return readMarker(store, keys);

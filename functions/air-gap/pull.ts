@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isCode } from '../../core/errors.ts';
 import { checkObject, copyObject } from '../../core/locations/copyObject.ts';
 import { copyTenantFiles } from '../../core/locations/fileSteps.ts';
 import { silentProgress } from '../../core/ports.ts';
@@ -6,7 +7,7 @@ import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
 import { entriesOf, keep, kept } from '../reference.ts';
-import { isCode, lambda, type TaskContext, task } from '../task.ts';
+import { lambda, type TaskContext, task } from '../task.ts';
 
 /** What an execution pulls: names of manifests, and in which pieces. */
 export interface Pull {

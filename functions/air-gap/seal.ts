@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { IntegrityError } from '../../core/errors.ts';
+import { IntegrityError, isCode } from '../../core/errors.ts';
 import { sizesUnder } from '../../core/locations/compare.ts';
 import { isLocking } from '../../core/locations/copyObject.ts';
 import { sealFileRuns } from '../../core/locations/fileSteps.ts';
@@ -7,7 +7,7 @@ import { checkManifest } from '../../core/snapshot/manifest.ts';
 import { backupFolder, readMarker } from '../../core/snapshot/store.ts';
 import { execution } from '../backup/request.ts';
 import { kept } from '../reference.ts';
-import { isCode, lambda, task } from '../task.ts';
+import { lambda, task } from '../task.ts';
 import type { Pull } from './pull.ts';
 
 /**

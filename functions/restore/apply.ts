@@ -1,11 +1,11 @@
 import * as z from 'zod';
-import { DatabaseError } from '../../core/errors.ts';
+import { DatabaseError, isCode } from '../../core/errors.ts';
 import { applyRequest } from '../../core/restore/requests/apply.ts';
 import { withRequests } from '../../core/restore/requests/session.ts';
 import { readRequest } from '../../core/restore/requests/store.ts';
 import type { RestoreRequest } from '../../core/restore/requests/types.ts';
 import { execution } from '../backup/request.ts';
-import { isCode, lambda, type TaskContext, task } from '../task.ts';
+import { lambda, type TaskContext, task } from '../task.ts';
 import { restoreOf } from './restore.ts';
 
 /** Applies what was approved. The request is marked in the same transaction, so a second call finds whether the first one did. */

@@ -2,7 +2,7 @@
  * Each entry is also an object in the store: `seals/<log>/<number>.json`, never overwritten. Whoever rules the database can
  * cut its newest seals off, or hang others in their place; the store remembers.
  */
-import { HoldfastError } from '../../errors.ts';
+import { isCode } from '../../errors.ts';
 import type { KeyService, ObjectStore } from '../../ports.ts';
 import { openStore } from '../../snapshot/store.ts';
 import type { Client } from '../../sql.ts';
@@ -42,7 +42,7 @@ async function putOnce(store: ObjectStore, name: string, document: string): Prom
     await store.put(name, Buffer.from(`${document}\n`));
   } catch (error) {
     // Another run was first. Whether it wrote the same is checked before anything is sealed on top of it.
-    if (!(error instanceof HoldfastError && error.code === 'HF_OBJECT_EXISTS')) throw error;
+    if (!isCode(error, 'HF_OBJECT_EXISTS')) throw error;
   }
 }
 
